@@ -1,0 +1,18 @@
+"""Runs a user's script on every uploaded file, inside the user's own container image.
+
+Public for plugin authors: `hookimpl` here, `faas_supervisor.storage`, `faas_supervisor.errors`
+and `faas_supervisor.testing`. Everything else may change without notice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pluggy import HookimplMarker
+
+__all__ = ["__version__", "hookimpl"]
+
+__version__: Final = "2.0.0a1"
+
+hookimpl: Final = HookimplMarker("faas_supervisor")
+"""Marks a function of a plugin module as the implementation of one of our hooks."""

@@ -1,0 +1,1 @@
+"""What events come through: one module per protocol."""

@@ -1,0 +1,1 @@
+"""The user's script: finding it, its environment, running it."""
