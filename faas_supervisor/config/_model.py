@@ -24,6 +24,7 @@ class Provider:
         missing: One sentence for each credential that is configured nowhere. An error only for an
             invocation that needs this provider.
         unusable: Why the plugin for this type can't be used; empty when it can. An error likewise.
+        implied: It is configured nowhere: an input or output names it, and the defaults of its type apply.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Provider:
     settings: Any = None
     missing: tuple[str, ...] = ()
     unusable: str = ""
+    implied: bool = False
+
+    @property
+    def slip(self) -> bool:
+        """Whether its name rather is a slip of the pen: nothing configures it, and its id is not `default`."""
+        return self.implied and self.name != f"{self.type}.default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +77,47 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """Everything that the configuration decides about an invocation. Defaults are those of an empty file."""
+    """Everything that the configuration decides about an invocation. Defaults are those of an empty file.
+
+    Attributes:
+        name: The service, as OSCAR calls it.
+        log_level: A level of Python's `logging`, in capitals.
+        log_format: Lines for people, or one JSON document for each message.
+        file_stage_in: True skips the download, as False of `download_input` does.
+        download_input: Whether the files of the event are downloaded.
+        isolation_level: `USER` has the event's bucket replace the first segment of MinIO outputs.
+        bucket_list: The buckets that may do so.
+        inputs: The places whose uploads trigger the function.
+        outputs: The places where outputs go.
+        environment: The user's own variables.
+        providers: Every storage by its name `type.id`: configured, mounted, or only named by an input or output.
+        execution_mode: Where the script runs, on AWS.
+        extra_payload: What SCAR wrote there.
+        upload_on: Whether the outputs of a script that failed are uploaded too.
+        result: Where the result of each invocation is written; None for nowhere.
+        combine_output: Whether the script's standard error is part of its answer.
+        transfer_memory: Bytes that all transfers together may hold; None to derive them from the memory limit.
+        transfer_files: Files that are transferred at the same time.
+        transfer_deadline: Seconds that one transfer is tried, all retries included.
+        file: The name of the configuration, for messages.
+        warnings: One sentence for each thing that is odd but does no harm.
+        origins: Where each value came from, by its path, such as `storage_providers.minio.default.endpoint`;
+            what has a default is not there.
+    """
 
     name: str = ""
     log_level: str = "INFO"
     log_format: Literal["text", "json"] = "text"
     file_stage_in: bool = False
+    download_input: bool = True
     isolation_level: str = "SERVICE"
     bucket_list: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     providers: Mapping[str, Provider] = field(default_factory=lambda: MappingProxyType({}))
+    execution_mode: str = ""
+    extra_payload: str = ""
     upload_on: Literal["success", "always"] = "success"
     result: Target | None = None
     combine_output: bool = True
@@ -89,3 +125,5 @@ class Function:
     transfer_files: int = 8
     transfer_deadline: float = 600.0
     file: str = ""
+    warnings: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)

@@ -1,0 +1,50 @@
+# Everything happens in .venv; nothing is needed beforehand but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PLUGINS := $(wildcard plugins/*/pyproject.toml)
+EXAMPLE := examples/simple-test
+DEMO := build/demo
+
+.PHONY: help demo test check lint types coverage bench clean
+
+help:
+	@echo "make demo   one real invocation, without any server"
+	@echo "make test   every test, with the servers that they need"
+	@echo "make check  tests, linters, types and coverage"
+	@echo "make bench  the measurements of docs/benchmarks.md"
+
+.venv/installed: pyproject.toml $(PLUGINS)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . $(PLUGINS:%/pyproject.toml=--editable %) --group dev
+	@touch $@
+
+demo: .venv/installed
+	@rm -rf $(DEMO) && mkdir -p $(DEMO) && cp -R $(EXAMPLE)/storage $(DEMO)/storage
+	$(BIN)/supervisor run --event $(EXAMPLE)/event.json --config $(EXAMPLE)/function_config.yaml \
+		--storage $(DEMO)/storage
+	@echo; echo "The output folder now holds:"
+	@cd $(DEMO)/storage/minio.default/simple-test/output && head -n 20 *
+
+test: .venv/installed
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+
+coverage: test
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/installed
+	$(BIN)/mypy
+
+check: lint types coverage
+
+bench: .venv/installed
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv .bench build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,23 @@
+"""The command `supervisor`: a front when started without arguments, a command line with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run, and exit with the code that tells what happened."""
+    if len(sys.argv) > 1 or sys.stdin is None or sys.stdin.isatty():
+        from faas_supervisor.cli import supervisor  # noqa: PLC0415  # click costs a third of a start
+
+        supervisor()
+    from faas_supervisor.fronts import job  # noqa: PLC0415
+
+    sys.exit(job.main(os.environ))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""What a front hands over, and the function that it is for."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from faas_supervisor import config, logs, script
+from faas_supervisor.cgroup import memory_limit
+from faas_supervisor.errors import ConfigurationError
+from faas_supervisor.storage import MemoryBudget
+from faas_supervisor.storage._retry import Retry
+from faas_supervisor.storage._store import Stores
+from faas_supervisor.storage._transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from faas_supervisor.config import Function, Provider, Source
+    from faas_supervisor.plugins import Plugins
+    from faas_supervisor.script import Sink
+
+__all__ = [
+    "Call",
+    "configure",
+    "credential_variables",
+    "find_script",
+    "find_source",
+    "secrets_folder",
+    "stores_of",
+    "transfer_of",
+]
+
+_MEMORY: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One event as it came through a front, with everything that the invocation takes from outside.
+
+    Attributes:
+        body: The event's bytes.
+        environment: The container's environment.
+        stdout: Takes the answer, and nothing else.
+        stderr: Shows what is no answer.
+        headers: Those of the request, lower-case names; empty where the protocol has none.
+        config: A configuration file to use instead of the usual places.
+        script: A script to use instead of the usual places.
+        storage: A folder that stands in for every store: `minio.default` becomes its subfolder of that name.
+        stop: Set when the invocation must end.
+        watch: Told about transfers under way: label, bytes moved, total.
+    """
+
+    body: bytes
+    environment: Mapping[str, str]
+    stdout: Sink
+    stderr: Sink
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    config: Path | None = None
+    script: Path | None = None
+    storage: Path | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    watch: Callable[[str, int, int | None], None] | None = None
+
+
+def configure(call: Call, plugins: Plugins) -> Function:
+    """Return the function that `call` is for, and let the log speak as it says.
+
+    Raises:
+        ConfigurationError: The configuration has faults.
+    """
+    function = config.load(
+        find_source(call.environment, call.config),
+        environment=call.environment,
+        settings=plugins.settings,
+        secrets_dir=secrets_folder(call.environment),
+    )
+    logs.configure(function.log_level, function.log_format)
+    for warning in function.warnings:
+        logs.log.warning("%s", warning)
+    if call.storage is not None:
+        function = _in_folder(function, call.storage, plugins)
+    return function
+
+
+def find_source(environment: Mapping[str, str], explicit: Path | None) -> Source:
+    """Return the configuration's text: of the file `explicit`, else from where OSCAR puts it.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    source = config.find(environment, explicit=explicit)
+    if source is None:
+        raise ConfigurationError(
+            "there is no configuration",
+            hint="mount /oscar/config/function_config.yaml, set FUNCTION_CONFIG, or name a file by --config",
+        )
+    return source
+
+
+def secrets_folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder below which credentials are mounted, one folder for each provider."""
+    return Path(environment.get("FAAS_SUPERVISOR_SECRETS_DIR") or "/var/run/secrets/providers")
+
+
+def find_script(call: Call, function: Function, folder: Path) -> Path:
+    """Return the script of `call`; one that comes in `$SCRIPT` is written into `folder`.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    beside = None if function.file.startswith("$") else Path(function.file)
+    return script.find(call.environment, explicit=call.script, beside=beside, folder=folder)
+
+
+def credential_variables(function: Function) -> frozenset[str]:
+    """Return the names of the environment variables that settings of providers were taken from."""
+    return frozenset(
+        origin.removeprefix("$")
+        for path, origin in function.origins.items()
+        if path.startswith("storage_providers.") and origin.startswith("$")
+    )
+
+
+def stores_of(function: Function, plugins: Plugins) -> Stores:
+    """Return the stores of `function`, which share one memory budget."""
+    return Stores(function.providers, plugins.spec, MemoryBudget(function.transfer_memory or _memory()))
+
+
+def transfer_of(function: Function, call: Call) -> Transfer:
+    """Return the engine as `function` configures it."""
+    return Transfer(Retry(deadline=function.transfer_deadline), function.transfer_files, call.stop, call.watch)
+
+
+def _memory() -> int:
+    """Return 64 MiB, or an eighth of the container's memory where that is less: the rest is the script's."""
+    limit = memory_limit()
+    return _MEMORY if limit is None else min(_MEMORY, limit // 8)
+
+
+def _in_folder(function: Function, folder: Path, plugins: Plugins) -> Function:
+    """Put a local folder in the place of every provider: a whole service tried out without a server."""
+    settings = plugins.settings("file")
+
+    def local(provider: Provider) -> Provider:
+        root = folder / provider.name
+        root.mkdir(parents=True, exist_ok=True)
+        return replace(provider, type="file", settings=settings(root=str(root)), missing=(), unusable="")
+
+    return replace(function, providers={name: local(provider) for name, provider in function.providers.items()})

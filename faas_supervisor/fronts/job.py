@@ -1,0 +1,45 @@
+"""The job front: one event from standard input, as OSCAR starts it: `sh -c 'echo $EVENT | supervisor'`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from faas_supervisor import logs
+from faas_supervisor.call import Call
+from faas_supervisor.errors import SupervisorError
+from faas_supervisor.events import repair
+from faas_supervisor.fronts._signals import terminable
+from faas_supervisor.fronts._streams import Descriptor, ensure_open, read_event
+from faas_supervisor.invocation import invoke
+from faas_supervisor.publish import announce
+from faas_supervisor.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["handle", "main"]
+
+
+def main(environment: Mapping[str, str]) -> int:
+    """Handle the event on standard input and return the exit code."""
+    ensure_open()
+    logs.configure("INFO")
+    try:
+        body, note = repair(read_event(sys.stdin.buffer), environment.get("EVENT"))
+    except SupervisorError as error:
+        report = Report()
+        report.fail(error)
+        announce(report.result(), environment)
+        return error.failure.exit_code
+    if note:
+        logs.log.info("%s", note)
+    return handle(Call(body, environment, stdout=Descriptor(1), stderr=Descriptor(2)))
+
+
+def handle(call: Call) -> int:
+    """Handle one event, tell the result, and return the exit code."""
+    with terminable(call.stop):
+        result = invoke(call)
+    announce(result, call.environment)
+    return result.exit_code

@@ -1,0 +1,56 @@
+"""The listening front: events from a store's own notification stream, one invocation each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from faas_supervisor.call import configure, stores_of
+from faas_supervisor.errors import PluginError, Terminated
+from faas_supervisor.fronts._signals import terminable
+from faas_supervisor.invocation import invoke
+from faas_supervisor.logs import emit, log
+from faas_supervisor.plugins import Plugins
+from faas_supervisor.publish import announce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from faas_supervisor.call import Call
+    from faas_supervisor.storage._store import Stores
+
+__all__ = ["listen"]
+
+_INFO = 20
+
+
+def listen(call: Call, provider: str, path: str) -> int:
+    """Handle every event of the stream until somebody ends it, and return the exit code.
+
+    An invocation that fails is told in its result, and the next one follows.
+
+    Raises:
+        SupervisorError: The stream can't be opened.
+    """
+    plugins = Plugins(call.environment)
+    function = configure(call, plugins)
+    path = path.strip("/")
+    with stores_of(function, plugins) as stores:
+        try:
+            with terminable(call.stop):
+                emit(_INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
+                for body in _events(plugins, stores, provider, path):
+                    announce(invoke(replace(call, body=body)), call.environment)
+                    if call.stop.is_set():
+                        break
+        except Terminated as error:
+            log.debug("%s", error)
+    emit(_INFO, "listen.end", f"no longer listening to {provider} {path}")
+    return 0
+
+
+def _events(plugins: Plugins, stores: Stores, provider: str, path: str) -> Iterable[bytes]:
+    events = plugins.events(stores.open(provider).provider(), path)
+    if events is None:
+        raise PluginError(f"{provider} has no notification stream", hint="minio has one")
+    return events

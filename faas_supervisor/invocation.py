@@ -1,0 +1,122 @@
+"""One invocation: an event comes in, and exactly one result tells what became of it.
+
+The way of the data, from top to bottom:
+
+    bytes → decode → Event → plan → stage in → run script → stage out → Result
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from faas_supervisor import script
+from faas_supervisor.answer import answering
+from faas_supervisor.call import configure, credential_variables, find_script, stores_of, transfer_of
+from faas_supervisor.errors import SupervisorError, printable
+from faas_supervisor.events import decode
+from faas_supervisor.logs import log
+from faas_supervisor.planning import make_plan
+from faas_supervisor.plugins import Plugins
+from faas_supervisor.publish import upload_result
+from faas_supervisor.report import Report, RunReport
+from faas_supervisor.staging import stage_in, stage_out
+from faas_supervisor.workspace import Workspace
+
+if TYPE_CHECKING:
+    from faas_supervisor.call import Call
+    from faas_supervisor.config import Function
+    from faas_supervisor.events import Event
+    from faas_supervisor.planning import Run
+    from faas_supervisor.result import Result, RunResult
+    from faas_supervisor.storage._store import Stores
+    from faas_supervisor.storage._transfer import Transfer
+    from faas_supervisor.workspace import Folders
+
+__all__ = ["invoke"]
+
+
+def invoke(call: Call) -> Result:
+    """Do everything that `call` asks for and return what happened; failures are in the result, not raised."""
+    report = Report()
+    try:
+        _invoke(call, report)
+    except SupervisorError as error:
+        report.fail(error)
+    except Exception as error:  # noqa: BLE001  # the last border: a defect of ours still gives a result
+        report.crash(error)
+    return report.result()
+
+
+def _invoke(call: Call, report: Report) -> None:
+    plugins = Plugins(call.environment)
+    with report.phase("configure"):
+        function = report.function = configure(call, plugins)
+    with report.phase("decode"):
+        event = report.event = decode(call.body, headers=call.headers, decoder=plugins.decode)
+    for note in event.notes:
+        log.info("%s", note)
+    if event.skipped is not None:
+        return
+    with report.phase("plan"):
+        plan = make_plan(event, function)
+    with Workspace(call.environment) as workspace, stores_of(function, plugins) as stores:
+        with report.phase("plan"):
+            for name in plan.providers:
+                stores.require(name)
+            argv = script.command(find_script(call, function, workspace.root))
+        invocation = _Invocation(call, function, event, argv, stores, transfer_of(function, call))
+        for number, run in enumerate(plan.runs, start=1):
+            report.add(invocation.process(run, workspace.folders(number)))
+            if call.stop.is_set():
+                break
+        if function.result is not None:
+            with report.phase("publish"):
+                upload_result(
+                    report.result(),
+                    target=function.result,
+                    name=plan.runs[0].record.name,
+                    file=workspace.root / "result.json",
+                    stores=stores,
+                    transfer=invocation.transfer,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Invocation:
+    """What all runs of one event share."""
+
+    call: Call
+    function: Function
+    event: Event
+    argv: list[str]
+    stores: Stores
+    transfer: Transfer
+
+    def process(self, run: Run, folders: Folders) -> RunResult:
+        """Take one record through its three steps; what goes wrong concerns this record only."""
+        report = RunReport(printable(run.record.path or run.record.name))
+        try:
+            with report.phase("stage_in"):
+                input_file = stage_in(run, folders, self.stores, self.transfer, report)
+            with answering(run, folders, self.call, self.function, report) as (stdout, stderr):
+                with report.phase("script"):
+                    environment = script.script_environment(
+                        self.call.environment,
+                        variables=self.function.environment,
+                        secrets=credential_variables(self.function),
+                        event=self.event,
+                        record=run.record,
+                        input_file=input_file,
+                        input_folder=folders.input,
+                        output_folder=folders.output,
+                    )
+                    report.ended(script.run(self.argv, environment, stdout=stdout, stderr=stderr))
+                with report.phase("stage_out"):
+                    if not report.failed or self.function.upload_on == "always":
+                        stage_out(run, folders, self.stores, self.transfer, report)
+                    else:
+                        log.info("%s: the outputs are not uploaded, since the script failed", report.record)
+        except SupervisorError as error:
+            report.fail(error)
+        return report.result()

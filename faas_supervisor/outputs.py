@@ -1,0 +1,102 @@
+"""What the script wrote: which files go where, and a word about everything that goes nowhere."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faas_supervisor.errors import OutputError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from faas_supervisor.config import Output
+
+__all__ = ["Upload", "files_below", "matches", "uploads"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file and one output that wants it."""
+
+    file: Path
+    name: str
+    output: Output
+
+
+def files_below(folder: Path, warn: Callable[[str], None]) -> Iterator[tuple[Path, str]]:
+    """Yield every regular file below `folder` with its name relative to it.
+
+    A symbolic link to a file that is itself below `folder` counts as that file. What else is there and no
+    folder (links out of it or to nowhere, FIFOs, sockets, devices) is refused: `warn` gets a sentence.
+    """
+    root = Path(os.path.realpath(folder))
+    pending = [folder]
+    while pending:
+        current = pending.pop()
+        with os.scandir(current) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+                elif problem := _refused(entry, root):
+                    warn(f"{printable(str(path.relative_to(folder)))} is left out: {problem}")
+                else:
+                    yield path, str(path.relative_to(folder))
+
+
+def uploads(folder: Path, outputs: Sequence[Output], warn: Callable[[str], None]) -> Iterator[Upload]:
+    """Yield what has to be uploaded, and warn of outputs that nothing matched and files that no output wants.
+
+    Raises:
+        OutputError: Nothing matched an output that is required.
+    """
+    matched = [0] * len(outputs)
+    for file, name in files_below(folder, warn):
+        wanted = False
+        for index, output in enumerate(outputs):
+            if matches(name, output):
+                matched[index] += 1
+                wanted = True
+                yield Upload(file, name, output)
+        if not wanted and outputs:
+            warn(f"{printable(name)} is not uploaded: it matches no output")
+    for output, count in zip(outputs, matched, strict=True):
+        if count == 0 and output.required:
+            raise OutputError(
+                f"no file matched the output {output.provider} {output.path} {_filters(output)}", hint="it is required"
+            )
+        if count == 0:
+            warn(f"0 files matched the output {output.provider} {output.path} {_filters(output)}")
+
+
+def matches(name: str, output: Output) -> bool:
+    """Whether the file `name` (relative to the output folder) passes both filters of `output`."""
+    return (not output.prefix or name.startswith(output.prefix)) and (not output.suffix or name.endswith(output.suffix))
+
+
+def _filters(output: Output) -> str:
+    shown = [
+        f"{kind} {', '.join(values)}"
+        for kind, values in (("prefix", output.prefix), ("suffix", output.suffix))
+        if values
+    ]
+    return f"({'; '.join(shown)})" if shown else "(no filters)"
+
+
+def _refused(entry: os.DirEntry[str], root: Path) -> str:
+    if entry.is_symlink():
+        target = Path(os.path.realpath(entry.path))
+        if not target.is_relative_to(root):
+            return "it is a symbolic link out of the output folder"
+        if not target.is_file():
+            return "it is a symbolic link, and not to a file"
+        return ""
+    mode = entry.stat(follow_symlinks=False).st_mode
+    if stat.S_ISREG(mode):
+        return ""
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device"}
+    return f"it is {kinds.get(stat.S_IFMT(mode), 'no regular file')}"

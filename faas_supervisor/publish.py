@@ -1,0 +1,51 @@
+"""Where the result goes: an object beside the outputs, the termination message, the last line of the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+from faas_supervisor.logs import emit, log
+from faas_supervisor.result import termination_message, to_document, to_json
+from faas_supervisor.storage._names import join
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from faas_supervisor.config import Target
+    from faas_supervisor.result import Result
+    from faas_supervisor.storage._store import Stores
+    from faas_supervisor.storage._transfer import Transfer
+
+__all__ = ["announce", "upload_result"]
+
+# Where Kubernetes reads it unless the pod says otherwise (terminationMessagePath).
+_TERMINATION_LOG: Final = "/dev/termination-log"
+
+
+def upload_result(result: Result, *, target: Target, name: str, file: Path, stores: Stores, transfer: Transfer) -> None:
+    """Upload the result, by way of `file`, as `<name>.result.json` into the folder `target`.
+
+    It comes last: whoever sees it knows that all outputs are there.
+
+    Raises:
+        SupervisorError: It can't be uploaded.
+    """
+    file.write_text(to_json(result) + "\n", encoding="utf-8", errors="backslashreplace")
+    path = join(target.path, f"{name}.result.json")
+    transfer.upload(stores.open(target.provider), file, path)
+
+
+def announce(result: Result, environment: Mapping[str, str]) -> None:
+    """Write the termination message, where there is a place for it, and the last line of the log."""
+    path = environment.get("FAAS_SUPERVISOR_TERMINATION_LOG") or _TERMINATION_LOG
+    if path != _TERMINATION_LOG or os.path.exists(path):  # noqa: PTH110  # a start-up path
+        try:
+            with open(path, "wb") as stream:  # noqa: PTH123  # as above
+                stream.write(termination_message(result))
+        except OSError as error:
+            log.warning("the termination message can't be written to %s: %s", path, error.strerror)
+    level = logging.ERROR if result.status == "failed" else logging.INFO
+    emit(level, "result", f"result {to_json(result)}", result=to_document(result))

@@ -1,0 +1,177 @@
+"""Gathers what happens during an invocation, until it is a `Result`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from faas_supervisor.errors import ConfigurationError, Failure, SupervisorError
+from faas_supervisor.logs import emit, log
+from faas_supervisor.result import Result, RunResult, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from faas_supervisor.config import Function
+    from faas_supervisor.events import Event
+    from faas_supervisor.script import Outcome
+
+__all__ = ["Report", "RunReport"]
+
+
+class _Clock:
+    """Seconds spent in each phase."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count what happens inside towards the phase `name`."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[name] = self.phases.get(name, 0.0) + time.monotonic() - begun
+
+
+class RunReport(_Clock):
+    """What happens to one record."""
+
+    def __init__(self, record: str) -> None:
+        super().__init__()
+        self.record = record
+        self.inputs = Tally.empty()
+        self.outputs = Tally.empty()
+        self.warnings: list[str] = []
+        self.outcome: Outcome | None = None
+        self._error: SupervisorError | None = None
+
+    def warn(self, message: str) -> None:
+        """Log a warning about this record, and keep it for the result."""
+        emit(logging.WARNING, "output.warning", f"{self.record}: {message}", record=self.record)
+        self.warnings.append(message)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Note how the script ended."""
+        self.outcome = outcome
+        level = logging.ERROR if outcome.status else logging.INFO
+        emit(level, "script.done", _ending(outcome), record=self.record, status=outcome.status, signal=outcome.signal)
+
+    def fail(self, error: SupervisorError) -> None:
+        """Note why this record failed; the first reason is the one that counts."""
+        say(error)
+        self._error = self._error or error
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed so far, the script included."""
+        return self._error is not None or (self.outcome is not None and self.outcome.status != 0)
+
+    def result(self) -> RunResult:
+        """Return what happened. The script's own failure comes before those of moving its outputs."""
+        failure, reason, code = None, "", 0
+        if self.outcome is not None and self.outcome.status != 0:
+            failure, reason, code = Failure.SCRIPT, _ending(self.outcome), self.outcome.status
+        elif self._error is not None:
+            failure, reason, code = self._error.failure, str(self._error), self._error.failure.exit_code
+        return RunResult(
+            record=self.record,
+            status="failed" if failure else "succeeded",
+            failure=failure,
+            reason=reason,
+            exit_code=code,
+            outcome=self.outcome,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            phases=self.phases,
+            warnings=tuple(self.warnings),
+        )
+
+
+class Report(_Clock):
+    """What happens to an invocation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = time.monotonic()
+        self.function: Function | None = None
+        self.event: Event | None = None
+        self._runs: list[RunResult] = []
+        self._error: SupervisorError | None = None
+
+    def add(self, run: RunResult) -> None:
+        """Add a record that is done with."""
+        self._runs.append(run)
+
+    def fail(self, error: SupervisorError) -> None:
+        """Note that the whole invocation failed."""
+        say(error)
+        self._error = self._error or error
+
+    def crash(self, error: Exception) -> None:
+        """Note a defect of the supervisor itself."""
+        log.debug("internal error", exc_info=error)
+        self.fail(
+            SupervisorError(
+                f"internal error: {type(error).__name__}: {error}",
+                hint="this is a defect of the supervisor; LOG_LEVEL=DEBUG shows where",
+            )
+        )
+
+    def result(self) -> Result:
+        """Return what happened so far."""
+        failed = next((run for run in self._runs if run.failure), None)
+        event = self.event
+        skipped = event.skipped if event else None
+        if failed is not None:
+            status, failure, reason, code = failed.status, failed.failure, failed.reason, failed.exit_code
+            bad = sum(1 for run in self._runs if run.failure)
+            if len(self._runs) > 1:
+                reason = f"{bad} of {len(self._runs)} records failed; the first, {failed.record}: {reason}"
+        elif self._error is not None:
+            status, failure = "failed", self._error.failure
+            reason, code = _told(self._error), failure.exit_code
+        elif skipped is not None:
+            status, failure, reason, code = "skipped", None, skipped, 0
+        else:
+            status, failure, reason, code = "succeeded", None, "", 0
+        return Result(
+            function=self.function.name if self.function else "",
+            status=status,
+            failure=failure,
+            reason=reason,
+            exit_code=code,
+            event_id=event.id if event else None,
+            event_type=event.type if event else None,
+            runs=tuple(self._runs),
+            phases=self.phases,
+            wall=time.monotonic() - self._begun,
+        )
+
+
+def say(error: SupervisorError) -> None:
+    """Log a failure: one line each for a person, where it came from at DEBUG."""
+    for line in error.faults if isinstance(error, ConfigurationError) and error.faults else (str(error),):
+        emit(logging.ERROR, "failure", line, failure=error.failure)
+    if error.__cause__ is not None:
+        log.debug("the cause", exc_info=error)
+
+
+def _told(error: SupervisorError) -> str:
+    if isinstance(error, ConfigurationError) and error.faults:
+        return "; ".join(error.faults)
+    return str(error)
+
+
+def _ending(outcome: Outcome) -> str:
+    if outcome.signal is None:
+        return f"the script exited with status {outcome.status}"
+    try:
+        name = signal.Signals(outcome.signal).name
+    except ValueError:  # a real-time signal
+        name = "real-time"
+    return f"the script was ended by signal {outcome.signal} ({name})"

@@ -1,0 +1,184 @@
+"""The result: one JSON document that tells what happened, and where it goes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from faas_supervisor import __version__
+from faas_supervisor.cgroup import memory_limit
+from faas_supervisor.secrets import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faas_supervisor.errors import Failure
+    from faas_supervisor.script import Outcome
+    from faas_supervisor.storage._transfer import Transferred
+
+__all__ = ["Result", "RunResult", "Status", "Tally", "termination_message", "to_document", "to_json"]
+
+Status = Literal["succeeded", "failed", "skipped"]
+
+# Kubernetes cuts a container's termination message here.
+_TERMINATION_BYTES: Final = 4096
+
+# A million outputs must not become a result of 200 MB; the totals count them all.
+_LISTED: Final = 1000
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts transfers, and lists the first thousand."""
+
+    listed: list[Transferred]
+    files: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def empty(cls) -> Tally:
+        """Return a tally of nothing."""
+        return cls([])
+
+    def add(self, transfer: Transferred) -> None:
+        """Count one more."""
+        self.files += 1
+        self.bytes += transfer.size
+        if len(self.listed) < _LISTED:
+            self.listed.append(transfer)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What happened to one record: its script ran once, or something kept it from running."""
+
+    record: str
+    status: Status
+    failure: Failure | None
+    reason: str
+    exit_code: int
+    outcome: Outcome | None
+    inputs: Tally
+    outputs: Tally
+    phases: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What happened to the invocation. Its exit code is that of the first run that failed."""
+
+    function: str
+    status: Status
+    failure: Failure | None
+    reason: str
+    exit_code: int
+    event_id: str | None
+    event_type: str | None
+    runs: tuple[RunResult, ...]
+    phases: Mapping[str, float]
+    wall: float
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended the script which decided about the exit code, if one did."""
+        for run in self.runs:
+            if run.exit_code == self.exit_code and run.outcome is not None:
+                return run.outcome.signal
+        return None
+
+
+def to_json(result: Result) -> str:
+    """Return the result as one line of JSON, secrets masked. `docs/result.md` describes every key."""
+    return mask(json.dumps(to_document(result), ensure_ascii=False))
+
+
+def termination_message(result: Result, limit: int = _TERMINATION_BYTES) -> bytes:
+    """Return the result in at most `limit` bytes: the lists go first, then the details; the reason stays.
+
+    Source of the limit: Kubernetes, "Determine the Reason for Pod Failure".
+    """
+    document = to_document(result)
+    for dropped in ((), ("inputs", "outputs"), ("runs",), ("phases", "usage", "warnings")):
+        for key in dropped:
+            document.pop(key, None)
+        text = mask(json.dumps(document, ensure_ascii=False)).encode("utf-8", "backslashreplace")
+        if len(text) <= limit:
+            return text
+    head = {key: document[key] for key in ("status", "failure", "exit_code", "signal")}
+    reason = mask(result.reason).encode("utf-8", "backslashreplace")
+    while True:
+        cut = {**head, "reason": reason.decode("utf-8", "ignore")}
+        text = json.dumps(cut, ensure_ascii=False).encode()
+        if len(text) <= limit or not reason:
+            return text[:limit]
+        # Quoting can make a text longer, so what is too much is taken off until it fits.
+        reason = reason[: max(0, len(reason) - max(1, len(text) - limit))]
+
+
+def to_document(result: Result) -> dict[str, Any]:
+    """Return the result as a JSON document, secrets not masked yet."""
+    runs = result.runs
+    return {
+        "supervisor": __version__,
+        "function": result.function,
+        "status": result.status,
+        "failure": result.failure,
+        "reason": result.reason,
+        "exit_code": result.exit_code,
+        "signal": result.signal,
+        "event": {"id": result.event_id, "type": result.event_type},
+        "inputs": [_transfer(item) for run in runs for item in run.inputs.listed],
+        "outputs": [_transfer(item) for run in runs for item in run.outputs.listed],
+        "usage": _usage(result),
+        "phases": {name: round(seconds, 4) for name, seconds in _phases(result).items()},
+        "warnings": [warning for run in runs for warning in run.warnings],
+        "runs": [_run(run) for run in runs] if len(runs) > 1 else [],
+    }
+
+
+def _run(run: RunResult) -> dict[str, Any]:
+    return {
+        "record": run.record,
+        "status": run.status,
+        "failure": run.failure,
+        "reason": run.reason,
+        "exit_code": run.exit_code,
+        "signal": run.outcome.signal if run.outcome else None,
+    }
+
+
+def _transfer(item: Transferred) -> dict[str, Any]:
+    return {
+        "provider": item.provider,
+        "path": item.path.encode("utf-8", "backslashreplace").decode(),
+        "bytes": item.size,
+        "checksum": item.checksum,
+        "etag": item.etag,
+        "seconds": round(item.seconds, 4),
+        "attempts": item.attempts,
+    }
+
+
+def _usage(result: Result) -> dict[str, Any]:
+    outcomes = [run.outcome for run in result.runs if run.outcome]
+    return {
+        "wall_seconds": round(result.wall, 4),
+        "user_seconds": round(sum(outcome.user for outcome in outcomes), 4),
+        "system_seconds": round(sum(outcome.system for outcome in outcomes), 4),
+        "peak_memory_bytes": max((outcome.peak_memory for outcome in outcomes), default=None),
+        "memory_limit_bytes": memory_limit(),
+        "input_files": sum(run.inputs.files for run in result.runs),
+        "input_bytes": sum(run.inputs.bytes for run in result.runs),
+        "output_files": sum(run.outputs.files for run in result.runs),
+        "output_bytes": sum(run.outputs.bytes for run in result.runs),
+    }
+
+
+def _phases(result: Result) -> dict[str, float]:
+    total = dict(result.phases)
+    for run in result.runs:
+        for name, seconds in run.phases.items():
+            total[name] = total.get(name, 0.0) + seconds
+    return total

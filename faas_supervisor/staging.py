@@ -1,0 +1,82 @@
+"""Inputs in, outputs out: between the stores and the folders of one run."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from faas_supervisor.errors import NoSpace, SupervisorError
+from faas_supervisor.logs import emit
+from faas_supervisor.outputs import uploads
+from faas_supervisor.storage._names import join, safe_join
+from faas_supervisor.storage._parallel import in_parallel
+from faas_supervisor.storage._transfer import ensure_room
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from faas_supervisor.outputs import Upload
+    from faas_supervisor.planning import Run
+    from faas_supervisor.report import RunReport
+    from faas_supervisor.storage._store import Stores
+    from faas_supervisor.storage._transfer import Transfer, Transferred
+    from faas_supervisor.workspace import Folders
+
+__all__ = ["stage_in", "stage_out"]
+
+
+def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> Path | None:
+    """Bring the record's file, or its payload, into the input folder and return where it is.
+
+    Returns None when the configuration leaves files where they are.
+
+    Raises:
+        SupervisorError: It can't be brought; nothing of it is left then.
+    """
+    destination = safe_join(folders.input, run.record.name)
+    if run.record.data is not None:
+        _write(run.record.data, destination)
+        return destination
+    if run.source is None:
+        return None
+    provider, ref, size = run.source.provider, run.source.ref, run.source.size
+    if size is not None:
+        ensure_room(folders.input, size, ref.path)
+    partial = folders.private / "download"
+    report.inputs.add(transfer.download(stores.open(provider), ref, destination, partial=partial, size=size))
+    return destination
+
+
+def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> None:
+    """Upload every file of the output folder that an output wants, several at a time.
+
+    One that fails does not stop the others; each failure is logged, and the first is raised at the end.
+
+    Raises:
+        SupervisorError: The first failure.
+    """
+
+    def move(upload: Upload) -> Transferred:
+        path = join(upload.output.path, upload.name)
+        return transfer.upload(stores.open(upload.output.provider), upload.file, path)
+
+    first: SupervisorError | None = None
+    wanted = uploads(folders.output, run.outputs, report.warn)
+    for upload, outcome in in_parallel(move, wanted, width=transfer.files, stop=transfer.stop):
+        if isinstance(outcome, SupervisorError):
+            emit(logging.ERROR, "upload.failed", str(outcome), provider=upload.output.provider, file=upload.name)
+            first = first or outcome
+        else:
+            report.outputs.add(outcome)
+    if first is not None:
+        raise first
+
+
+def _write(data: bytes, destination: Path) -> None:
+    ensure_room(destination.parent, len(data), "the event's data")
+    try:
+        with open(os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:  # noqa: PTH123
+            stream.write(data)
+    except OSError as error:
+        raise NoSpace(f"the event's data can't be written: {error}") from error

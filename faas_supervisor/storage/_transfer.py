@@ -1,0 +1,267 @@
+"""The engine: every policy about moving files, once, for all providers.
+
+A provider makes one attempt; here are the retries, the temporary names, the verification, the
+parallel files, the space check and the clearing up.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from faas_supervisor.errors import (
+    Cancelled,
+    IntegrityError,
+    NoSpace,
+    NotFound,
+    OutputError,
+    StorageError,
+    SupervisorError,
+    Terminated,
+    Unsupported,
+    printable,
+)
+from faas_supervisor.logs import emit, log
+from faas_supervisor.storage._checksums import mismatch, strongest
+from faas_supervisor.storage._names import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from faas_supervisor.storage._provider import ObjectInfo, ObjectRef
+    from faas_supervisor.storage._retry import Retry
+    from faas_supervisor.storage._store import Store
+
+__all__ = ["Transfer", "Transferred", "ensure_room"]
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+
+# Without a terminal a long transfer says a line now and then.
+_QUIET_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """One file that was moved and verified; an entry of the result."""
+
+    provider: str
+    path: str
+    size: int
+    seconds: float
+    attempts: int
+    etag: str | None = None
+    checksum: str | None = None
+
+
+class _Meter:
+    """Counts the bytes of one attempt, speaks now and then, and ends the transfer when it must stop."""
+
+    def __init__(self, transfer: Transfer, label: str, *, room: Path | None) -> None:
+        self._transfer = transfer
+        self._label = label
+        self._room = room
+        self._total: int | None = None
+        self._lock = threading.Lock()
+        self.moved = 0
+        self._spoke = time.monotonic()
+
+    def start(self, total: int | None) -> None:
+        self._total = total
+        if self._room is not None and total is not None:
+            ensure_room(self._room, total, self._label)
+        self.advance(0)
+
+    def advance(self, n: int) -> None:
+        if self._transfer.stop.is_set():
+            raise Cancelled
+        with self._lock:
+            self.moved += n
+            now = time.monotonic()
+            speak = now - self._spoke >= _QUIET_SECONDS
+            if speak:
+                self._spoke = now
+        if self._transfer.watch is not None:
+            self._transfer.watch(self._label, self.moved, self._total)
+        elif speak:
+            emit(logging.INFO, "transfer.progress", f"{self._label}: {self.moved} of {self._total or '?'} bytes")
+
+
+@dataclass(slots=True)
+class Transfer:
+    """Moves files between the workspace and the stores.
+
+    Attributes:
+        retry: When to try again.
+        files: How many files move at the same time.
+        stop: When set, transfers end at once and raise `Terminated`.
+        watch: Told `(label, bytes moved, total)` of the attempt under way; for progress bars.
+    """
+
+    retry: Retry
+    files: int
+    stop: threading.Event
+    watch: Callable[[str, int, int | None], None] | None = None
+
+    def download(
+        self, store: Store, source: ObjectRef, destination: Path, *, partial: Path, size: int | None = None
+    ) -> Transferred:
+        """Make `destination` hold the object, whole and verified; until then it only has the name `partial`.
+
+        `size` is what the event said; it tells a changed object where the event or the store knows no version.
+
+        Raises:
+            SupervisorError: After the last attempt; nothing is left behind then.
+        """
+
+        def attempt(meter: _Meter) -> ObjectInfo:
+            info = store.provider().download(source, partial, meter)
+            _verify(partial, info)
+            if size not in {None, info.size} and not pinned:
+                raise NotFound(f"changed since the event, which spoke of {size} bytes; it now has {info.size}")
+            return info
+
+        pinned = store.capabilities.pins and (source.version or source.etag)
+        label = f"download {store.name} {printable(source.path)}"
+        validate(source.path, store.capabilities)
+        try:
+            done = self._tries(label, "stage in", store, source.path, attempt, room=partial.parent)
+            partial.replace(destination)
+        finally:
+            partial.unlink(missing_ok=True)
+        return done
+
+    def upload(self, store: Store, source: Path, path: str) -> Transferred:
+        """Make the object at `path` hold what `source` holds, verified by what the server says.
+
+        Raises:
+            SupervisorError: After the last attempt; what a failed attempt may have left is removed then.
+        """
+
+        def attempt(meter: _Meter) -> ObjectInfo:
+            accepted = False
+            try:
+                info = store.provider().upload(source, path, meter)
+                accepted = True
+                _verify(source, info)
+            except BaseException:
+                # A wrong object is worse than none; a part of one can be there only where uploads aren't
+                # atomic, and only once bytes have moved (else it is the old object that would go).
+                if accepted or (meter.moved and not store.capabilities.atomic_upload):
+                    _remove(store, path)
+                raise
+            return info
+
+        validate(path, store.capabilities)
+        _ensure_uploadable(source, store)
+        return self._tries(f"upload {store.name} {printable(path)}", "stage out", store, path, attempt, room=None)
+
+    def _tries(
+        self,
+        label: str,
+        phase: str,
+        store: Store,
+        path: str,
+        attempt: Callable[[_Meter], ObjectInfo],
+        *,
+        room: Path | None,
+    ) -> Transferred:
+        started = time.monotonic()
+        event = label.partition(" ")[0]
+        number = 0
+        while True:
+            number += 1
+            try:
+                info = _guarded(attempt, _Meter(self, label, room=room))
+            except StorageError as error:
+                error.located(provider=store.name, path=path, phase=phase)
+                delay = self.retry.delay(error, number, started)
+                if delay is None:
+                    raise
+                emit(
+                    logging.WARNING, f"{event}.retry", f"{error}; trying again in {delay:.1f} s",
+                    provider=store.name, path=path, attempt=number, seconds=round(delay, 3),
+                )  # fmt: skip
+                if self.stop.wait(delay):
+                    raise Terminated(f"stopped during {phase}") from error
+            except Cancelled as error:
+                raise Terminated(f"stopped during {phase}") from error
+            else:
+                seconds = time.monotonic() - started
+                emit(
+                    logging.INFO, f"{event}.done", f"{label}: {info.size} bytes in {seconds:.2f} s",
+                    provider=store.name, path=path, bytes=info.size, seconds=round(seconds, 3), attempts=number,
+                )  # fmt: skip
+                return Transferred(store.name, path, info.size, seconds, number, info.etag, strongest(info))
+
+
+def ensure_room(folder: Path, size: int, what: str) -> None:
+    """Raise `NoSpace` when the file system of `folder` can't take `size` more bytes."""
+    free = os.statvfs(folder)
+    available = free.f_bavail * free.f_frsize
+    if size > available:
+        raise NoSpace(
+            f"{what}: {size} bytes are needed, {available} are free in {folder}",
+            hint="give the container more ephemeral storage, or set TMPDIR to a larger volume",
+        )
+
+
+def _guarded(attempt: Callable[[_Meter], ObjectInfo], meter: _Meter) -> ObjectInfo:
+    """Make one attempt; whatever a plugin raises comes out as one of our errors, with its cause."""
+    try:
+        return attempt(meter)
+    except (SupervisorError, Cancelled):
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoSpace(
+                f"the local disk is full: {error}", hint="see TMPDIR and the ephemeral storage limit"
+            ) from error
+        raise StorageError(f"{type(error).__name__}: {error}") from error
+    except Exception as error:
+        # The border to a plugin: it should have translated this, but one bad plugin must not end the process.
+        raise StorageError(
+            f"the plugin raised {type(error).__name__}: {error}", hint="this is a defect of the plugin"
+        ) from error
+
+
+def _verify(file: Path, info: ObjectInfo) -> None:
+    if problem := mismatch(file, info):
+        raise IntegrityError(problem)
+
+
+def _ensure_uploadable(source: Path, store: Store) -> None:
+    """Open and close `source`, so that a local fault is not taken for the server's."""
+    try:
+        handle = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise OutputError(f"{printable(str(source))} can't be read: {error.strerror}") from error
+    try:
+        status = os.fstat(handle)
+    finally:
+        os.close(handle)
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(f"{printable(str(source))} is not a regular file")
+    limit = store.capabilities.max_object_size
+    if limit is not None and status.st_size > limit:
+        raise OutputError(
+            f"{printable(str(source))} has {status.st_size} bytes; {store.name} takes at most {limit} per object"
+        )
+
+
+def _remove(store: Store, path: str) -> None:
+    """Remove what a failed upload may have left; that the upload failed is what will be reported."""
+    if not store.capabilities.delete:
+        return
+    try:
+        store.provider().delete(path)
+    except Unsupported:
+        pass
+    except Exception as error:  # noqa: BLE001  # the border to a plugin
+        log.warning("%s: %s may have been left incomplete: %s", store.name, printable(path), error)
