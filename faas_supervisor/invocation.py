@@ -111,6 +111,7 @@ class _Invocation:
                         input_folder=folders.input,
                         output_folder=folders.output,
                     )
+                    report.starting(self.argv)
                     report.ended(script.run(self.argv, environment, stdout=stdout, stderr=stderr))
                 with report.phase("stage_out"):
                     if not report.failed or self.function.upload_on == "always":

@@ -13,7 +13,7 @@ from faas_supervisor.logs import emit, log
 from faas_supervisor.result import Result, RunResult, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from faas_supervisor.config import Function
     from faas_supervisor.events import Event
@@ -54,6 +54,10 @@ class RunReport(_Clock):
         """Log a warning about this record, and keep it for the result."""
         emit(logging.WARNING, "output.warning", f"{self.record}: {message}", record=self.record)
         self.warnings.append(message)
+
+    def starting(self, argv: Sequence[str]) -> None:
+        """Log that the script starts."""
+        emit(logging.INFO, "script.start", f"{self.record}: {' '.join(argv)}", record=self.record, command=list(argv))
 
     def ended(self, outcome: Outcome) -> None:
         """Note how the script ended."""
