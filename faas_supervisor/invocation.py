@@ -7,6 +7,7 @@ The way of the data, from top to bottom:
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from faas_supervisor.answer import answering
 from faas_supervisor.call import configure, credential_variables, find_script, stores_of, transfer_of
 from faas_supervisor.errors import SupervisorError, printable
 from faas_supervisor.events import decode
-from faas_supervisor.logs import log
+from faas_supervisor.logs import emit, log
 from faas_supervisor.planning import make_plan
 from faas_supervisor.plugins import Plugins
 from faas_supervisor.publish import upload_result
@@ -57,6 +58,7 @@ def _invoke(call: Call, report: Report) -> None:
     for note in event.notes:
         log.info("%s", note)
     if event.skipped is not None:
+        emit(logging.INFO, "event.skipped", event.skipped)
         return
     with report.phase("plan"):
         plan = make_plan(event, function)
@@ -67,7 +69,8 @@ def _invoke(call: Call, report: Report) -> None:
             argv = script.command(find_script(call, function, workspace.root))
         invocation = _Invocation(call, function, event, argv, stores, transfer_of(function, call))
         for number, run in enumerate(plan.runs, start=1):
-            report.add(invocation.process(run, workspace.folders(number)))
+            with workspace.folders(number) as folders:
+                report.add(invocation.process(run, folders))
             if call.stop.is_set():
                 break
         if function.result is not None:

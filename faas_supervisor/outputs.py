@@ -32,20 +32,33 @@ def files_below(folder: Path, warn: Callable[[str], None]) -> Iterator[tuple[Pat
 
     A symbolic link to a file that is itself below `folder` counts as that file. What else is there and no
     folder (links out of it or to nowhere, FIFOs, sockets, devices) is refused: `warn` gets a sentence.
+
+    Raises:
+        OutputError: A folder can't be read.
     """
     root = Path(os.path.realpath(folder))
     pending = [folder]
     while pending:
-        current = pending.pop()
+        for entry in _entries(pending.pop(), folder):
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            elif problem := _refused(entry, root):
+                warn(f"{printable(str(path.relative_to(folder)))} is left out: {problem}")
+            else:
+                yield path, str(path.relative_to(folder))
+
+
+def _entries(current: Path, folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
         with os.scandir(current) as entries:
-            for entry in entries:
-                path = Path(entry.path)
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
-                elif problem := _refused(entry, root):
-                    warn(f"{printable(str(path.relative_to(folder)))} is left out: {problem}")
-                else:
-                    yield path, str(path.relative_to(folder))
+            yield from entries
+    except OSError as error:
+        name = printable(str(current.relative_to(folder)))
+        raise OutputError(
+            f"the output folder can't be read at {name}: {error.strerror}",
+            hint="the script may have removed or shut it",
+        ) from error
 
 
 def uploads(folder: Path, outputs: Sequence[Output], warn: Callable[[str], None]) -> Iterator[Upload]:

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from faas_supervisor.errors import NoSpace, SupervisorError
+from faas_supervisor.errors import NoSpace, SupervisorError, Terminated
 from faas_supervisor.logs import emit
 from faas_supervisor.outputs import uploads
 from faas_supervisor.storage._names import join, safe_join
@@ -51,7 +51,7 @@ def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, rep
 def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> None:
     """Upload every file of the output folder that an output wants, several at a time.
 
-    One that fails does not stop the others; each failure is logged, and the first is raised at the end.
+    One that fails does not stop the others; the first failure is raised at the end, any further ones are logged.
 
     Raises:
         SupervisorError: The first failure.
@@ -64,11 +64,14 @@ def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, re
     first: SupervisorError | None = None
     wanted = uploads(folders.output, run.outputs, report.warn)
     for upload, outcome in in_parallel(move, wanted, width=transfer.files, stop=transfer.stop):
-        if isinstance(outcome, SupervisorError):
-            emit(logging.ERROR, "upload.failed", str(outcome), provider=upload.output.provider, file=upload.name)
-            first = first or outcome
-        else:
+        if isinstance(outcome, Terminated):
+            raise outcome
+        if not isinstance(outcome, SupervisorError):
             report.outputs.add(outcome)
+        elif first is None:
+            first = outcome
+        else:
+            emit(logging.ERROR, "upload.failed", str(outcome), provider=upload.output.provider, file=upload.name)
     if first is not None:
         raise first
 

@@ -12,7 +12,7 @@ from faas_supervisor.errors import NoSpace
 from faas_supervisor.logs import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
 __all__ = ["Folders", "Workspace"]
@@ -39,13 +39,17 @@ class Workspace:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.root = _make(environment)
 
-    def folders(self, number: int) -> Folders:
-        """Make and return the folders of run `number`."""
+    @contextlib.contextmanager
+    def folders(self, number: int) -> Iterator[Folders]:
+        """Make the folders of run `number`, and remove them when it is done: the next one needs the room."""
         run = self.root / str(number)
         made = Folders(run / "input", run / "output", run / "private")
         for folder in (run, made.input, made.output, made.private):
             folder.mkdir(mode=0o700)
-        return made
+        try:
+            yield made
+        finally:
+            _remove(run)
 
     def __enter__(self) -> Self:
         return self
@@ -53,16 +57,7 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import shutil  # noqa: PLC0415  # only now, after the script
-
-        shutil.rmtree(self.root, ignore_errors=True)
-        if self.root.exists():
-            # A script may have taken our rights on its folders away; they are its user's, so we can take them back.
-            for folder, _, _ in os.walk(self.root):
-                _open_up(folder)
-            shutil.rmtree(self.root, ignore_errors=True)
-        if self.root.exists():
-            log.warning("the workspace %s could not be removed", self.root)
+        _remove(self.root)
 
 
 def _make(environment: Mapping[str, str]) -> Path:
@@ -83,6 +78,19 @@ def _make(environment: Mapping[str, str]) -> Path:
     raise NoSpace(
         f"no folder for the workspace: {', '.join(tried)}", hint="mount a writable volume and set TMPDIR to it"
     )
+
+
+def _remove(root: Path) -> None:
+    import shutil  # noqa: PLC0415  # only now, after the script
+
+    shutil.rmtree(root, ignore_errors=True)
+    if root.exists():
+        # A script may have taken our rights on its folders away; they are its user's, so we can take them back.
+        for folder, _, _ in os.walk(root):
+            _open_up(folder)
+        shutil.rmtree(root, ignore_errors=True)
+    if root.exists():
+        log.warning("the workspace %s could not be removed", root)
 
 
 def _open_up(folder: str) -> None:

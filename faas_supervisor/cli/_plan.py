@@ -68,8 +68,8 @@ def _shown(run: Run, stores: Stores, workspace: Workspace) -> dict[str, Any]:
 def _size(run: Run, stores: Stores) -> int:
     assert run.source is not None  # noqa: S101  # the caller asked
     store = stores.open(run.source.provider)
-    validate(run.source.ref.path, store.capabilities)
     try:
+        validate(run.source.ref.path, store.capabilities)
         return store.provider().stat(run.source.ref.path).size
     except StorageError as error:
         raise error.located(provider=store.name, path=run.source.ref.path, phase="stage in") from error.__cause__

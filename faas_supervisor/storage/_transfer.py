@@ -12,7 +12,7 @@ import os
 import stat
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import (
@@ -24,6 +24,7 @@ from faas_supervisor.errors import (
     StorageError,
     SupervisorError,
     Terminated,
+    Unavailable,
     Unsupported,
     printable,
 )
@@ -108,6 +109,8 @@ class Transfer:
     files: int
     stop: threading.Event
     watch: Callable[[str, int, int | None], None] | None = None
+    _lost: dict[str, Unavailable] = field(default_factory=dict)
+    _worked: dict[str, float] = field(default_factory=dict)
 
     def download(
         self, store: Store, source: ObjectRef, destination: Path, *, partial: Path, size: int | None = None
@@ -129,7 +132,7 @@ class Transfer:
 
         pinned = store.capabilities.pins and (source.version or source.etag)
         label = f"download {store.name} {printable(source.path)}"
-        validate(source.path, store.capabilities)
+        _judge(source.path, store, "stage in")
         try:
             done = self._tries(label, "stage in", store, source.path, attempt, room=partial.parent)
             partial.replace(destination)
@@ -158,7 +161,7 @@ class Transfer:
                 raise
             return info
 
-        validate(path, store.capabilities)
+        _judge(path, store, "stage out")
         _ensure_uploadable(source, store)
         return self._tries(f"upload {store.name} {printable(path)}", "stage out", store, path, attempt, room=None)
 
@@ -172,6 +175,13 @@ class Transfer:
         *,
         room: Path | None,
     ) -> Transferred:
+        lost = self._lost.get(store.name)
+        if lost is not None:
+            # Nothing worked all the while that a file was tried. If each of the others were tried as long,
+            # a folder full of them would take hours.
+            message = f"given up already: {lost.message}"
+            error = Unavailable(message, endpoint=lost.endpoint, hint=lost.hint)
+            raise error.located(provider=store.name, path=path, phase=phase) from lost
         started = time.monotonic()
         event = label.partition(" ")[0]
         number = 0
@@ -183,6 +193,8 @@ class Transfer:
                 error.located(provider=store.name, path=path, phase=phase)
                 delay = self.retry.delay(error, number, started)
                 if delay is None:
+                    if isinstance(error, Unavailable) and self._worked.get(store.name, 0.0) < started:
+                        self._lost[store.name] = error
                     raise
                 emit(
                     logging.WARNING, f"{event}.retry", f"{error}; trying again in {delay:.1f} s",
@@ -193,7 +205,8 @@ class Transfer:
             except Cancelled as error:
                 raise Terminated(f"stopped during {phase}") from error
             else:
-                seconds = time.monotonic() - started
+                self._worked[store.name] = time.monotonic()
+                seconds = self._worked[store.name] - started
                 emit(
                     logging.INFO, f"{event}.done", f"{label}: {info.size} bytes in {seconds:.2f} s",
                     provider=store.name, path=path, bytes=info.size, seconds=round(seconds, 3), attempts=number,
@@ -229,6 +242,14 @@ def _guarded(attempt: Callable[[_Meter], ObjectInfo], meter: _Meter) -> ObjectIn
         raise StorageError(
             f"the plugin raised {type(error).__name__}: {error}", hint="this is a defect of the plugin"
         ) from error
+
+
+def _judge(path: str, store: Store, phase: str) -> None:
+    """Refuse a path that the store can't hold, and tell where and when that was."""
+    try:
+        validate(path, store.capabilities)
+    except StorageError as error:
+        raise error.located(provider=store.name, path=path, phase=phase) from None
 
 
 def _verify(file: Path, info: ObjectInfo) -> None:

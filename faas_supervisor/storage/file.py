@@ -44,6 +44,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _KINDS: Final[dict[int, tuple[type[StorageError], str]]] = {
     errno.ENOENT: (NotFound, "there is no such file"),
+    errno.EISDIR: (NotFound, "this is a folder"),
     errno.ENXIO: (NotFound, "this is no regular file"),
     errno.ENOTDIR: (NotFound, "a part of the path is no folder, or a symbolic link, which is not followed"),
     errno.ELOOP: (InvalidPath, "this is a symbolic link, which is not followed"),
@@ -104,7 +105,7 @@ class FileProvider(StorageProvider):
                 self._root.mkdir()
             with self._folder(folders, make=True) as folder:
                 try:
-                    with _create(partial, folder) as target:
+                    with _open(partial, "wb", os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder) as target:
                         _copy(file, target, os.fstat(file.fileno()).st_size, progress)
                         # The kernel's own clock ticks every few milliseconds; two uploads within one tick
                         # must still have two etags.
@@ -167,8 +168,7 @@ class FileProvider(StorageProvider):
         *folders, name = _segments(path)
         with _errors(path), self._folder(folders) as folder:
             # Without O_NONBLOCK, opening a named pipe would wait for a writer.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            file = open(os.open(name, flags, dir_fd=folder), "rb", buffering=0)  # noqa: PTH123, SIM115  # closed below
+            file = _open(name, "rb", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, folder)
         with file:
             yield file, _info(path, os.fstat(file.fileno()))
 
@@ -198,9 +198,11 @@ def _segments(path: str) -> list[str]:
     return segments
 
 
-def _create(name: str, folder: int) -> IO[bytes]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    return open(os.open(name, flags, 0o666, dir_fd=folder), "wb", buffering=0)  # noqa: PTH123  # PTH has no dir_fd
+def _open(name: str, mode: str, flags: int, folder: int) -> IO[bytes]:
+    def opener(path: str, _flags: int) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, 0o666, dir_fd=folder)
+
+    return open(name, mode, buffering=0, opener=opener)  # a Path has no opener
 
 
 def _info(path: str, status: os.stat_result) -> ObjectInfo:
