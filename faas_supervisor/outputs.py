@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from faas_supervisor.config import Output
+    from faas_supervisor.report import RunReport
 
 __all__ = ["Upload", "files_below", "matches", "uploads"]
 
@@ -61,29 +62,36 @@ def _entries(current: Path, folder: Path) -> Iterator[os.DirEntry[str]]:
         ) from error
 
 
-def uploads(folder: Path, outputs: Sequence[Output], warn: Callable[[str], None]) -> Iterator[Upload]:
-    """Yield what has to be uploaded, and warn of outputs that nothing matched and files that no output wants.
+def uploads(folder: Path, outputs: Sequence[Output], report: RunReport) -> Iterator[Upload]:
+    """Yield what has to be uploaded, and tell `report` of outputs that nothing matched and files that no output wants.
 
-    Raises:
-        OutputError: Nothing matched an output that is required.
+    Raises nothing: whoever uploads what came so far must not be interrupted by it.
     """
     matched = [0] * len(outputs)
-    for file, name in files_below(folder, warn):
-        wanted = False
-        for index, output in enumerate(outputs):
-            if matches(name, output):
-                matched[index] += 1
-                wanted = True
-                yield Upload(file, name, output)
-        if not wanted and outputs:
-            warn(f"{printable(name)} is not uploaded: it matches no output")
+    try:
+        for file, name in files_below(folder, report.warn):
+            wanted = False
+            for index, output in enumerate(outputs):
+                if matches(name, output):
+                    matched[index] += 1
+                    wanted = True
+                    yield Upload(file, name, output)
+            if not wanted and outputs:
+                report.warn(f"{printable(name)} is not uploaded: it matches no output")
+    except OutputError as error:
+        report.fail(error)
+        return
     for output, count in zip(outputs, matched, strict=True):
-        if count == 0 and output.required:
-            raise OutputError(
-                f"no file matched the output {output.provider} {output.path} {_filters(output)}", hint="it is required"
-            )
         if count == 0:
-            warn(f"0 files matched the output {output.provider} {output.path} {_filters(output)}")
+            _nothing_matched(output, report)
+
+
+def _nothing_matched(output: Output, report: RunReport) -> None:
+    where = f"{output.provider} {output.path} {_filters(output)}"
+    if output.required:
+        report.fail(OutputError(f"no file matched the output {where}", hint="it is required"))
+    else:
+        report.warn(f"0 files matched the output {where}")
 
 
 def matches(name: str, output: Output) -> bool:

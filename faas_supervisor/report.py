@@ -65,9 +65,9 @@ class RunReport(_Clock):
         level = logging.ERROR if outcome.status else logging.INFO
         emit(level, "script.done", _ending(outcome), record=self.record, status=outcome.status, signal=outcome.signal)
 
-    def fail(self, error: SupervisorError) -> None:
+    def fail(self, error: SupervisorError, event: str = "failure", **fields: object) -> None:
         """Note why this record failed; the first reason is the one that counts."""
-        say(error)
+        say(error, event, **fields)
         self._error = self._error or error
 
     @property
@@ -157,10 +157,10 @@ class Report(_Clock):
         )
 
 
-def say(error: SupervisorError) -> None:
+def say(error: SupervisorError, event: str = "failure", **fields: object) -> None:
     """Log a failure: one line each for a person, where it came from at DEBUG."""
     for line in error.faults if isinstance(error, ConfigurationError) and error.faults else (str(error),):
-        emit(logging.ERROR, "failure", line, failure=error.failure)
+        emit(logging.ERROR, event, line, failure=error.failure, **fields)
     if error.__cause__ is not None:
         log.debug("the cause", exc_info=error)
 

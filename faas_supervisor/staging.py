@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING
 
 from faas_supervisor.errors import NoSpace, SupervisorError, Terminated
-from faas_supervisor.logs import emit
 from faas_supervisor.outputs import uploads
+from faas_supervisor.storage._meter import ensure_room
 from faas_supervisor.storage._names import join, safe_join
 from faas_supervisor.storage._parallel import in_parallel
-from faas_supervisor.storage._transfer import ensure_room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,29 +49,24 @@ def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, rep
 def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> None:
     """Upload every file of the output folder that an output wants, several at a time.
 
-    One that fails does not stop the others; the first failure is raised at the end, any further ones are logged.
+    What fails is noted in `report`, and does not stop the others.
 
     Raises:
-        SupervisorError: The first failure.
+        Terminated: The invocation has to end.
     """
 
     def move(upload: Upload) -> Transferred:
         path = join(upload.output.path, upload.name)
         return transfer.upload(stores.open(upload.output.provider), upload.file, path)
 
-    first: SupervisorError | None = None
-    wanted = uploads(folders.output, run.outputs, report.warn)
+    wanted = uploads(folders.output, run.outputs, report)
     for upload, outcome in in_parallel(move, wanted, width=transfer.files, stop=transfer.stop):
         if isinstance(outcome, Terminated):
             raise outcome
-        if not isinstance(outcome, SupervisorError):
-            report.outputs.add(outcome)
-        elif first is None:
-            first = outcome
+        if isinstance(outcome, SupervisorError):
+            report.fail(outcome, "upload.failed", provider=upload.output.provider, file=upload.name)
         else:
-            emit(logging.ERROR, "upload.failed", str(outcome), provider=upload.output.provider, file=upload.name)
-    if first is not None:
-        raise first
+            report.outputs.add(outcome)
 
 
 def _write(data: bytes, destination: Path) -> None:

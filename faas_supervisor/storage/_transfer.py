@@ -10,7 +10,6 @@ import errno
 import logging
 import os
 import stat
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -30,9 +29,11 @@ from faas_supervisor.errors import (
 )
 from faas_supervisor.logs import emit, log
 from faas_supervisor.storage._checksums import mismatch, strongest
+from faas_supervisor.storage._meter import Meter
 from faas_supervisor.storage._names import validate
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from pathlib import Path
 
@@ -40,12 +41,9 @@ if TYPE_CHECKING:
     from faas_supervisor.storage._retry import Retry
     from faas_supervisor.storage._store import Store
 
-__all__ = ["Transfer", "Transferred", "ensure_room"]
+__all__ = ["Transfer", "Transferred"]
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
-
-# Without a terminal a long transfer says a line now and then.
-_QUIET_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +57,6 @@ class Transferred:
     attempts: int
     etag: str | None = None
     checksum: str | None = None
-
-
-class _Meter:
-    """Counts the bytes of one attempt, speaks now and then, and ends the transfer when it must stop."""
-
-    def __init__(self, transfer: Transfer, label: str, *, room: Path | None) -> None:
-        self._transfer = transfer
-        self._label = label
-        self._room = room
-        self._total: int | None = None
-        self._lock = threading.Lock()
-        self.moved = 0
-        self._spoke = time.monotonic()
-
-    def start(self, total: int | None) -> None:
-        self._total = total
-        if self._room is not None and total is not None:
-            ensure_room(self._room, total, self._label)
-        self.advance(0)
-
-    def advance(self, n: int) -> None:
-        if self._transfer.stop.is_set():
-            raise Cancelled
-        with self._lock:
-            self.moved += n
-            now = time.monotonic()
-            speak = now - self._spoke >= _QUIET_SECONDS
-            if speak:
-                self._spoke = now
-        if self._transfer.watch is not None:
-            self._transfer.watch(self._label, self.moved, self._total)
-        elif speak:
-            emit(logging.INFO, "transfer.progress", f"{self._label}: {self.moved} of {self._total or '?'} bytes")
 
 
 @dataclass(slots=True)
@@ -123,7 +88,8 @@ class Transfer:
             SupervisorError: After the last attempt; nothing is left behind then.
         """
 
-        def attempt(meter: _Meter) -> ObjectInfo:
+        def attempt(meter: Meter) -> ObjectInfo:
+            partial.unlink(missing_ok=True)  # what an earlier attempt left would be missing from the free space
             info = store.provider().download(source, partial, meter)
             _verify(partial, info)
             if size not in {None, info.size} and not pinned:
@@ -147,7 +113,7 @@ class Transfer:
             SupervisorError: After the last attempt; what a failed attempt may have left is removed then.
         """
 
-        def attempt(meter: _Meter) -> ObjectInfo:
+        def attempt(meter: Meter) -> ObjectInfo:
             accepted = False
             try:
                 info = store.provider().upload(source, path, meter)
@@ -171,35 +137,26 @@ class Transfer:
         phase: str,
         store: Store,
         path: str,
-        attempt: Callable[[_Meter], ObjectInfo],
+        attempt: Callable[[Meter], ObjectInfo],
         *,
         room: Path | None,
     ) -> Transferred:
-        lost = self._lost.get(store.name)
-        if lost is not None:
-            # Nothing worked all the while that a file was tried. If each of the others were tried as long,
-            # a folder full of them would take hours.
-            message = f"given up already: {lost.message}"
-            error = Unavailable(message, endpoint=lost.endpoint, hint=lost.hint)
-            raise error.located(provider=store.name, path=path, phase=phase) from lost
+        self._refuse_lost(store, path, phase)
         started = time.monotonic()
-        event = label.partition(" ")[0]
         number = 0
         while True:
             number += 1
             try:
-                info = _guarded(attempt, _Meter(self, label, room=room))
+                info = _guarded(attempt, Meter(label, self.stop, self.watch, room))
             except StorageError as error:
                 error.located(provider=store.name, path=path, phase=phase)
                 delay = self.retry.delay(error, number, started)
                 if delay is None:
-                    if isinstance(error, Unavailable) and self._worked.get(store.name, 0.0) < started:
-                        self._lost[store.name] = error
+                    self._note_lost(store, error, started)
                     raise
-                emit(
-                    logging.WARNING, f"{event}.retry", f"{error}; trying again in {delay:.1f} s",
-                    provider=store.name, path=path, attempt=number, seconds=round(delay, 3),
-                )  # fmt: skip
+                text = f"{error}; trying again in {delay:.1f} s"
+                told = {"provider": store.name, "path": path, "attempt": number, "seconds": round(delay, 3)}
+                emit(logging.WARNING, f"{label.partition(' ')[0]}.retry", text, **told)
                 if self.stop.wait(delay):
                     raise Terminated(f"stopped during {phase}") from error
             except Cancelled as error:
@@ -207,25 +164,32 @@ class Transfer:
             else:
                 self._worked[store.name] = time.monotonic()
                 seconds = self._worked[store.name] - started
-                emit(
-                    logging.INFO, f"{event}.done", f"{label}: {info.size} bytes in {seconds:.2f} s",
-                    provider=store.name, path=path, bytes=info.size, seconds=round(seconds, 3), attempts=number,
-                )  # fmt: skip
-                return Transferred(store.name, path, info.size, seconds, number, info.etag, strongest(info))
+                done = Transferred(store.name, path, info.size, seconds, number, info.etag, strongest(info))
+                _tell(label, done)
+                return done
+
+    def _refuse_lost(self, store: Store, path: str, phase: str) -> None:
+        """Fail at once where nothing worked all the while that another file was tried.
+
+        If each file of a full folder were tried as long, that would take hours.
+        """
+        lost = self._lost.get(store.name)
+        if lost is not None:
+            error = Unavailable(f"given up already: {lost.message}", endpoint=lost.endpoint, hint=lost.hint)
+            raise error.located(provider=store.name, path=path, phase=phase) from lost
+
+    def _note_lost(self, store: Store, error: StorageError, started: float) -> None:
+        if isinstance(error, Unavailable) and self._worked.get(store.name, 0.0) < started:
+            self._lost[store.name] = error
 
 
-def ensure_room(folder: Path, size: int, what: str) -> None:
-    """Raise `NoSpace` when the file system of `folder` can't take `size` more bytes."""
-    free = os.statvfs(folder)
-    available = free.f_bavail * free.f_frsize
-    if size > available:
-        raise NoSpace(
-            f"{what}: {size} bytes are needed, {available} are free in {folder}",
-            hint="give the container more ephemeral storage, or set TMPDIR to a larger volume",
-        )
+def _tell(label: str, done: Transferred) -> None:
+    fields = {"provider": done.provider, "path": done.path, "bytes": done.size, "attempts": done.attempts}
+    text = f"{label}: {done.size} bytes in {done.seconds:.2f} s"
+    emit(logging.INFO, f"{label.partition(' ')[0]}.done", text, seconds=round(done.seconds, 3), **fields)
 
 
-def _guarded(attempt: Callable[[_Meter], ObjectInfo], meter: _Meter) -> ObjectInfo:
+def _guarded(attempt: Callable[[Meter], ObjectInfo], meter: Meter) -> ObjectInfo:
     """Make one attempt; whatever a plugin raises comes out as one of our errors, with its cause."""
     try:
         return attempt(meter)
