@@ -43,7 +43,7 @@ def answering(
     Raises:
         NoSpace: The answer could not be recorded or packed.
     """
-    if run.record.data is None:
+    if all(item.record.data is None for item in run.items):
         yield call.stdout, call.stderr
         return
     recorder = _Recorder(folders.private / "output", call.stderr)

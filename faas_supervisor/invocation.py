@@ -78,7 +78,7 @@ def _invoke(call: Call, report: Report) -> None:
                 upload_result(
                     report.result(),
                     target=function.result,
-                    name=plan.runs[0].record.name,
+                    name=plan.runs[0].items[0].record.name,
                     file=workspace.root / "result.json",
                     stores=stores,
                     transfer=invocation.transfer,
@@ -97,11 +97,11 @@ class _Invocation:
     transfer: Transfer
 
     def process(self, run: Run, folders: Folders) -> RunResult:
-        """Take one record through its three steps; what goes wrong concerns this record only."""
-        report = RunReport(printable(run.record.path or run.record.name))
+        """Take one run through its three steps; what goes wrong concerns this run only."""
+        report = RunReport(printable(run.label))
         try:
             with report.phase("stage_in"):
-                input_file = stage_in(run, folders, self.stores, self.transfer, report)
+                files = stage_in(run, folders, self.stores, self.transfer, report)
             with answering(run, folders, self.call, self.function, report) as (stdout, stderr):
                 with report.phase("script"):
                     environment = script.script_environment(
@@ -109,10 +109,9 @@ class _Invocation:
                         variables=self.function.environment,
                         secrets=credential_variables(self.function),
                         event=self.event,
-                        record=run.record,
-                        input_file=input_file,
-                        input_folder=folders.input,
-                        output_folder=folders.output,
+                        run=run,
+                        files=files,
+                        folders=folders,
                     )
                     report.starting(self.argv)
                     report.ended(script.run(self.argv, environment, stdout=stdout, stderr=stderr))

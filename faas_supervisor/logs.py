@@ -11,7 +11,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final, Literal
 
-from faas_supervisor.secrets import mask
+from faas_supervisor.secrets import mask, masked
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["configure", "emit", "follow", "log"]
 
 log: Final = logging.getLogger("faas_supervisor")
+
+_followed: Final[set[str]] = set()
 
 # As the supervisor that OSCAR users know writes it; dashboards and eyes are used to it.
 _TEXT: Final = "%(asctime)s - supervisor - %(levelname)s - %(message)s"
@@ -47,7 +49,7 @@ class _JsonFormatter(logging.Formatter):
             line["logger"] = record.name
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return mask(json.dumps(line, ensure_ascii=False, default=str))
+        return json.dumps(masked(line), ensure_ascii=False)
 
 
 def configure(level: str, form: Literal["text", "json"] = "text", stream: TextIO | None = None) -> None:
@@ -62,11 +64,13 @@ def configure(level: str, form: Literal["text", "json"] = "text", stream: TextIO
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    log.setLevel(level)
+    for name in (log.name, *_followed):
+        logging.getLogger(name).setLevel(level)
     logging.captureWarnings(capture=True)
     logging.raiseExceptions = False  # a closed stderr must not end an invocation
 
 
 def follow(module: str) -> None:
-    """Let the logger of a plugin's `module` speak from our level on."""
+    """Let the logger of a plugin's `module` speak from our level on, also when that changes."""
+    _followed.add(module)
     logging.getLogger(module).setLevel(log.level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pluggy import PluginManager
 
 from faas_supervisor import hookspecs
-from faas_supervisor.errors import PluginError, SupervisorError
+from faas_supervisor.errors import PluginError, SupervisorError, Terminated
 from faas_supervisor.logs import follow, log
 from faas_supervisor.storage import API_VERSION, ProviderSpec
 
@@ -35,6 +36,9 @@ class Found:
     distribution: str
     version: str
 
+    def __str__(self) -> str:
+        return f"the plugin {self.name!r} ({self.distribution} {self.version})"
+
 
 def installed(paths: Iterable[str]) -> Iterator[Found]:
     """Yield the entry points of our group in the folders `paths`, as `importlib.metadata` would.
@@ -49,15 +53,17 @@ def installed(paths: Iterable[str]) -> Iterator[Found]:
             continue  # as the import system does: not a folder, or gone
         for name in sorted(names):
             distribution, _, version = name.removesuffix(".dist-info").partition("-")
-            if distribution in seen:
+            normal = re.sub("[-_.]+", "-", distribution).lower()  # as PEP 503 has it
+            if normal in seen:
                 continue  # an earlier folder of sys.path wins, as for imports
-            seen.add(distribution)
+            seen.add(normal)
             yield from _entries(os.path.join(path, name, "entry_points.txt"), distribution, version)  # noqa: PTH118
 
 
 def _entries(file: str, distribution: str, version: str) -> Iterator[Found]:
     try:
-        with open(file, encoding="utf-8") as stream:  # noqa: PTH123  # runs for every distribution at start-up
+        # Runs for every distribution at start-up; one that is not UTF-8 is not ours.
+        with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
             lines = stream.read().splitlines()
     except OSError:
         return
@@ -88,6 +94,7 @@ class Plugins:
         self._found: dict[str, Found] | None = None
         self._twice: dict[str, str] = {}
         self._specs: dict[str, ProviderSpec] = {}
+        self._offerer: dict[str, Found] = {}
         self._failed: dict[str, PluginError] = {}
 
     @property
@@ -197,26 +204,50 @@ class Plugins:
                 f"the plugin {name!r} is disabled by the environment",
                 hint="see FAAS_SUPERVISOR_PLUGINS and FAAS_SUPERVISOR_DISABLED_PLUGINS",
             )
-        who = f"the plugin {name!r} ({entry.distribution} {entry.version})"
         try:
-            module = importlib.import_module(entry.module)
-            self._manager.register(module, name=name)
-            self._manager.check_pending()
-            offered = _offered(self._manager, module)
-        except Exception as error:
+            offered = self._register(entry)
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:
             # The border to a plugin: whatever it does at import is its own failure, named as such.
-            raise PluginError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
+            raise PluginError(f"{entry} can't be loaded: {type(error).__name__}: {error}") from error
+        try:
+            self._accept(offered, entry)
+        except PluginError:
+            self._manager.unregister(name=entry.name)
+            raise
         follow(entry.module)
-        self._accept(offered, who)
 
-    def _accept(self, offered: list[ProviderSpec], who: str) -> None:
+    def _register(self, entry: Found) -> list[Any]:
+        """Import and register a plugin's module, and return what it offers; one that fails leaves no hook behind."""
+        module = importlib.import_module(entry.module)
+        if self._manager.is_registered(module):  # it serves several types, and has an entry point for each
+            return _offered(self._manager, module)
+        try:
+            self._manager.register(module, name=entry.name)
+            self._manager.check_pending()
+            return _offered(self._manager, module)
+        except BaseException:
+            self._manager.unregister(name=entry.name)
+            raise
+
+    def _accept(self, offered: list[Any], entry: Found) -> None:
         for spec in offered:
+            if not isinstance(spec, ProviderSpec):
+                raise PluginError(f"{entry} offers a {type(spec).__name__}, which is no ProviderSpec")
             if spec.api_version != API_VERSION:
                 raise PluginError(
-                    f"{who} is made for version {spec.api_version} of the storage interface, this is {API_VERSION}",
+                    f"{entry} is made for version {spec.api_version} of the storage interface, this is {API_VERSION}",
                     hint="install a version of it that fits this supervisor",
                 )
-            self._specs.setdefault(spec.type, spec)
+            other = self._offerer.get(spec.type, entry)
+            if other.module != entry.module:
+                raise PluginError(
+                    f"{entry} offers the type {spec.type!r}, as does {other}", hint="uninstall one of them"
+                )
+        for spec in offered:
+            self._specs[spec.type] = spec
+            self._offerer[spec.type] = entry
 
     def _missing(self, name: str) -> PluginError:
         from difflib import get_close_matches  # noqa: PLC0415  # only when something is wrong
@@ -229,7 +260,7 @@ class Plugins:
         )
 
 
-def _offered(manager: PluginManager, module: object) -> list[ProviderSpec]:
+def _offered(manager: PluginManager, module: object) -> list[Any]:
     hook = manager.hook.faas_supervisor_storage_providers
     others = [plugin for plugin in manager.get_plugins() if plugin is not module]
     only_this = manager.subset_hook_caller(hook.name, remove_plugins=others)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from faas_supervisor import __version__
 from faas_supervisor.cgroup import memory_limit
-from faas_supervisor.secrets import mask
+from faas_supervisor.secrets import mask, masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,7 @@ class Result:
 
 def to_json(result: Result) -> str:
     """Return the result as one line of JSON, secrets masked. `docs/result.md` describes every key."""
-    return mask(json.dumps(to_document(result), ensure_ascii=False))
+    return json.dumps(masked(to_document(result)), ensure_ascii=False)
 
 
 def termination_message(result: Result, limit: int = _TERMINATION_BYTES) -> bytes:
@@ -103,18 +103,22 @@ def termination_message(result: Result, limit: int = _TERMINATION_BYTES) -> byte
     for dropped in ((), ("inputs", "outputs"), ("runs",), ("phases", "usage", "warnings")):
         for key in dropped:
             document.pop(key, None)
-        text = mask(json.dumps(document, ensure_ascii=False)).encode("utf-8", "backslashreplace")
+        text = _encoded(document)
         if len(text) <= limit:
             return text
     head = {key: document[key] for key in ("status", "failure", "exit_code", "signal")}
-    reason = mask(result.reason).encode("utf-8", "backslashreplace")
+    reason = mask(result.reason)[:limit]
     while True:
-        cut = {**head, "reason": reason.decode("utf-8", "ignore")}
-        text = json.dumps(cut, ensure_ascii=False).encode()
+        text = _encoded({**head, "reason": reason})
         if len(text) <= limit or not reason:
             return text[:limit]
-        # Quoting can make a text longer, so what is too much is taken off until it fits.
-        reason = reason[: max(0, len(reason) - max(1, len(text) - limit))]
+        # A character takes at most six bytes (an escaped control character), so this never cuts off too much.
+        reason = reason[: -max(1, (len(text) - limit) // 6)]
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    # JSON may hold the bytes of a name that aren't UTF-8 as escaped surrogates, UTF-8 may not.
+    return json.dumps(masked(document), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def to_document(result: Result) -> dict[str, Any]:

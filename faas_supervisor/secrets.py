@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-__all__ = ["Secret", "mask", "remember"]
+__all__ = ["Secret", "mask", "masked", "remember"]
 
 MASKED: Final = "***"
 
@@ -16,11 +17,14 @@ _SHORTEST: Final = 4
 
 _known: set[str] = set()
 
-# What signed URLs carry. The values are not known beforehand, so they are found by their names.
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+
+# What signed URLs carry, and who signs in. The values are not known beforehand, so they are found by their places.
+# The scheme has a bound, since looking for one at every point of "a.a.a.a" takes quadratic time.
 _IN_URLS: Final = re.compile(
     r"""(?ix)
     ( [?&](?:x-amz-signature|x-amz-credential|x-amz-security-token|signature|authz|access_token)= )[^&\s"'<>]+
-    | ( \b[a-z][a-z0-9+.-]*:// )[^/\s:@"']+:[^/\s@"']+@
+    | ( \b[a-z][a-z0-9+.-]{0,20}:// )[^/?\#\s"'<>]*@
     """
 )
 
@@ -60,25 +64,38 @@ class Secret:
 
 
 def remember(value: str) -> None:
-    """Have `mask` hide `value` and the forms in which it is written into headers and URLs."""
+    """Have `mask` hide `value` and the forms in which it is written into headers, URLs, JSON and messages."""
     if len(value) < _SHORTEST:
         return
-    raw = value.encode("utf-8", "surrogateescape")
-    forms = {value, quote(raw, safe=""), quote(raw), quote_plus(raw), base64.b64encode(raw).decode("ascii")}
+    raw = value.encode("utf-8", "surrogatepass")
+    forms = {value, quote(raw, safe=""), quote(raw), quote_plus(raw), repr(value)[1:-1]}
+    forms.update(json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
     # Inside a longer base64 text (a whole configuration, "user:password") only the middle of the
     # value's encoding is the same; it depends on where the value begins, so there are three of them.
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + raw).decode("ascii")
-        start, end = (0, 2, 3)[shift], len(encoded) - (0, 4, 4)[(shift + len(raw)) % 3]
-        forms.add(encoded[start:end])
+        start, end = (0, 2, 3)[shift], len(encoded) - (0, 3, 2)[(shift + len(raw)) % 3]
+        forms.update((encoded[start:end], encoded[start:end].translate(_URL_SAFE)))
+    forms.add(base64.b64encode(raw).decode("ascii"))
     _known.update(form for form in forms if len(form) >= _SHORTEST)
 
 
 def mask(text: str) -> str:
-    """Return `text` with every known secret, signed URL parameter and URL password replaced by `***`."""
+    """Return `text` with every known secret, signed URL parameter and URL user replaced by `***`."""
     for value in sorted(_known, key=len, reverse=True):
         if value in text:
             text = text.replace(value, MASKED)
     if "://" in text or "=" in text:
         text = _IN_URLS.sub(lambda found: f"{found[1] or found[2]}{MASKED}{'@' if found[2] else ''}", text)
     return text
+
+
+def masked(document: object) -> object:
+    """Return a JSON `document` with its texts masked. Masking the JSON itself could leave something else than JSON."""
+    if isinstance(document, dict):
+        return {key: masked(value) for key, value in document.items()}
+    if isinstance(document, (list, tuple)):
+        return [masked(value) for value in document]
+    if document is None or isinstance(document, (bool, int, float)):
+        return document
+    return mask(str(document))

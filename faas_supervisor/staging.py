@@ -24,26 +24,35 @@ if TYPE_CHECKING:
 __all__ = ["stage_in", "stage_out"]
 
 
-def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> Path | None:
-    """Bring the record's file, or its payload, into the input folder and return where it is.
+def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> tuple[Path, ...]:
+    """Bring the run's files and payloads into the input folder, several at a time, and return where they are.
 
-    Returns None when the configuration leaves files where they are.
+    Returns nothing when the configuration leaves files where they are.
 
     Raises:
         SupervisorError: It can't be brought; nothing of it is left then.
     """
-    destination = safe_join(folders.input, run.record.name)
-    if run.record.data is not None:
-        _write(run.record.data, destination)
-        return destination
-    if run.source is None:
-        return None
-    provider, ref, size = run.source.provider, run.source.ref, run.source.size
-    if size is not None:
-        ensure_room(folders.input, size, ref.path)
-    partial = folders.private / "download"
-    report.inputs.add(transfer.download(stores.open(provider), ref, destination, partial=partial, size=size))
-    return destination
+    destinations = [safe_join(folders.input, item.name) for item in run.items]
+    sizes = (item.source.size or 0 for item in run.items if item.source is not None)
+    ensure_room(folders.input, sum(sizes), run.label)
+
+    def bring(number: int) -> Transferred | None:
+        item, destination = run.items[number], destinations[number]
+        destination.parent.mkdir(mode=0o700, exist_ok=True)
+        if item.record.data is not None:
+            _write(item.record.data, destination)
+        if item.source is None:
+            return None
+        store = stores.open(item.source.provider)
+        partial = folders.private / f"download-{number}"
+        return transfer.download(store, item.source.ref, destination, partial=partial, size=item.source.size)
+
+    for _, outcome in in_parallel(bring, range(len(run.items)), width=transfer.files, stop=transfer.stop):
+        if isinstance(outcome, SupervisorError):
+            raise outcome
+        if outcome is not None:
+            report.inputs.add(outcome)
+    return tuple(path for path in destinations if path.exists())
 
 
 def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> None:

@@ -15,7 +15,7 @@ from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
     from faas_supervisor.call import Call
-    from faas_supervisor.planning import Run
+    from faas_supervisor.planning import Item, Run
     from faas_supervisor.storage._store import Stores
 
 __all__ = ["dry_run"]
@@ -47,9 +47,8 @@ def dry_run(call: Call) -> dict[str, Any]:
 
 
 def _shown(run: Run, stores: Stores, workspace: Workspace) -> dict[str, Any]:
-    safe_join(workspace.root, run.record.name)
-    shown: dict[str, Any] = {
-        "record": run.record.path or run.record.name,
+    return {
+        "records": [_input(item, stores, workspace) for item in run.items],
         "outputs": [
             {
                 "provider": output.provider,
@@ -60,16 +59,18 @@ def _shown(run: Run, stores: Stores, workspace: Workspace) -> dict[str, Any]:
             for output in run.outputs
         ],
     }
-    if run.source is not None:
-        shown["input"] = {"provider": run.source.provider, "path": run.source.ref.path, "bytes": _size(run, stores)}
-    return shown
 
 
-def _size(run: Run, stores: Stores) -> int:
-    assert run.source is not None  # noqa: S101  # the caller asked
-    store = stores.open(run.source.provider)
+def _input(item: Item, stores: Stores, workspace: Workspace) -> dict[str, Any]:
+    safe_join(workspace.root, item.name)
+    shown: dict[str, Any] = {"file": item.name, "provider": None, "path": item.record.path, "bytes": item.record.size}
+    if item.source is None:
+        return shown
+    store = stores.open(item.source.provider)
+    path = item.source.ref.path
     try:
-        validate(run.source.ref.path, store.capabilities)
-        return store.provider().stat(run.source.ref.path).size
+        validate(path, store.capabilities)
+        size = store.provider().stat(path).size
     except StorageError as error:
-        raise error.located(provider=store.name, path=run.source.ref.path, phase="stage in") from error.__cause__
+        raise error.located(provider=store.name, path=path, phase="stage in") from error.__cause__
+    return {**shown, "provider": store.name, "bytes": size}

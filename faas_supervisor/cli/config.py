@@ -56,4 +56,4 @@ def show_command(file: Path | None) -> None:
             settings=Plugins(os.environ).settings,
             secrets_dir=secrets_folder(os.environ),
         )
-    click.echo(mask(config.show(function)), nl=False)
+    click.echo(config.show(function), nl=False)

@@ -7,8 +7,8 @@ libyaml nor PyYAML bounds nesting, and both spend time that grows with its squar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import yaml
 
@@ -39,8 +39,8 @@ _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Value: TypeAlias = "str | tuple[Node, ...] | Mapping[str, Node] | None"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+# Named tuples in this package stand where dataclasses would cost 0.4 ms each of every start.
+class Node(NamedTuple):
     """One value: text, a list, a mapping, or None for null.
 
     Attributes:
@@ -50,10 +50,13 @@ class Node:
         size: How many values it holds, itself included and aliases counted each time.
     """
 
-    value: _Value = field(repr=False)
+    value: _Value
     place: Place
-    keys: Mapping[str, Place] = field(default_factory=dict)
+    keys: Mapping[str, Place] = MappingProxyType({})
     size: int = 1
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} at {self.place}>"
 
     @property
     def is_set(self) -> bool:
@@ -102,12 +105,14 @@ def _explained(error: yaml.YAMLError, text: str, file: str) -> tuple[Place, str,
     """Return place and problem of a syntax error, without a piece of the text: it may be a secret."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         line, column = error.problem_mark.line, error.problem_mark.column
+        lines = text.split("\n", line + 1)
+        # libyaml sees the end of the text in the line after it.
+        place = Place(file, line + 1, column + 1) if line < len(lines) else _place(file, text)
+        rest = lines[line][column:] if line < len(lines) else ""
         problem = (error.problem or "").partition(" '")[0].partition(' "')[0]
         wrong = " ".join(part for part in (problem, error.context) if part)
-        lines = text.split("\n", line + 1)
-        rest = lines[line][column:] if line < len(lines) else ""
         hint = "Indent with blanks, not with tabs" if rest.startswith("\t") else ""
-        return Place(file, line + 1, column + 1), "", f"not valid YAML: {wrong}", hint
+        return place, "", f"not valid YAML: {wrong}", hint
     offset = getattr(error, "position", 0)
     # libyaml counts bytes, PyYAML's own reader characters.
     before = text[:offset] if _Loader is yaml.SafeLoader else text.encode()[:offset].decode(errors="ignore")
@@ -119,20 +124,20 @@ def _place(file: str, before: str) -> Place:
     return Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
-@dataclass(slots=True)
 class _Open:
     """A list or a mapping whose end has not come yet."""
 
-    place: Place
-    mapping: bool
-    anchor: str | None
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, Node] = field(default_factory=dict)
-    keys: dict[str, Place] = field(default_factory=dict)
-    merged: list[Node] = field(default_factory=list)
-    key: str | None = None
-    merging: bool = False
-    size: int = 1
+    def __init__(self, place: Place, anchor: str | None, *, mapping: bool) -> None:
+        self.place: Final = place
+        self.anchor: Final = anchor
+        self.mapping: Final = mapping
+        self.items: Final[list[Node]] = []
+        self.entries: Final[dict[str, Node]] = {}
+        self.keys: Final[dict[str, Place]] = {}
+        self.merged: Final[list[Node]] = []
+        self.key: str | None = None
+        self.merging = False
+        self.size = 1
 
     def path(self) -> str:
         return f".{self.key or ''}" if self.mapping else f"[{len(self.items)}]"
@@ -173,6 +178,8 @@ class _Builder:
         if not event.value.isascii() and any("\ud800" <= char <= "\udfff" for char in event.value):
             raise Invalid("not valid YAML: a character that does not exist")
         if self._awaits_key():
+            if event.anchor:
+                self._anchors[event.anchor] = Node(event.value, self.place)
             self._key(event.value, plain=plain)
             return
         null = event.tag == _NULL_TAG or (plain and event.value in _NULLS)
@@ -186,7 +193,7 @@ class _Builder:
             raise Invalid(f"nested deeper than {_DEEPEST} levels")
         if event.anchor:
             self._anchors[event.anchor] = None
-        self._stack.append(_Open(self.place, isinstance(event, yaml.MappingStartEvent), event.anchor))
+        self._stack.append(_Open(self.place, event.anchor, mapping=isinstance(event, yaml.MappingStartEvent)))
 
     def _close(self) -> None:
         ended = self._stack.pop()

@@ -55,6 +55,12 @@ class Findings:
         """Note one fault; `path` names the key, such as `output[1].path`."""
         self._faults.append((place, told(place, path, problem, hint)))
 
+    def unknown(self, place: Place, path: str, key: str, known: Iterable[str]) -> None:
+        """Note a key that is none of `known`, and the one that may be meant."""
+        # Looking for likely names is slow, and a file may hold very many keys.
+        hint = did_you_mean(key, known) if len(self._faults) < _MOST else ""
+        self.fault(place, path, "unknown key", hint)
+
     def warn(self, place: Place, path: str, sentence: str, hint: str = "") -> None:
         """Note something that is odd but does no harm."""
         self.warnings.append(told(place, path, sentence, hint))
@@ -62,7 +68,7 @@ class Findings:
     def faults(self) -> tuple[str, ...]:
         """Return one line for each fault: those of the file by line, then those of variables and mounted secrets."""
         ordered = sorted(self._faults, key=lambda found: (not found[0].line, found[0].line, found[0].column))
-        # An alias brings the same fault again at the same place.
+        # A variable that several providers look up brings its fault several times.
         lines = tuple(dict.fromkeys(line for _, line in ordered))
         if len(lines) > _MOST:
             return (*lines[:_MOST], f"{self._file}: and {len(lines) - _MOST} faults more")
@@ -78,20 +84,19 @@ class Findings:
 
 def told(place: object, path: str, problem: str, hint: str = "") -> str:
     """Return `file:line:column: path.to.key: problem. hint` on one line."""
-    parts = (printable(str(place)), printable(path), f"{problem}. {hint}" if hint else problem)
-    return ": ".join(part for part in parts if part)
+    parts = (str(place), path, f"{problem}. {hint}" if hint else problem)
+    return printable(": ".join(part for part in parts if part))
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return a hint that names the likeliest of `names`, or nothing."""
     import difflib  # noqa: PLC0415  # needed only once something is wrong
 
-    # 0.75 finds `endpont`, `acces_key` and `accessKey`, and takes `token` for none of `token_endpoint`'s kin.
+    # 0.75 still finds `secret_key` for `secret`, and `access_key` for `accessKey`.
     close = difflib.get_close_matches(name[:_LONGEST_SHOWN], list(names), n=1, cutoff=0.75)
     return f'Did you mean "{close[0]}"?' if close else ""
 
 
 def shown(text: str) -> str:
-    """Return `text` quoted, on one line and not too long, for a message."""
-    short = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
-    return f'"{printable(short)}"'
+    """Return `text` quoted, and not too long, for a message."""
+    return f'"{text}"' if len(text) <= _LONGEST_SHOWN else f'"{text[:_LONGEST_SHOWN]}..."'

@@ -5,11 +5,9 @@ Binding, variables, `config show` and the reference all follow from `KEYS`; defa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from faas_supervisor.config._findings import did_you_mean
 from faas_supervisor.config._kinds import (
     BOOLEAN,
     DURATION,
@@ -22,7 +20,7 @@ from faas_supervisor.config._kinds import (
     choice,
     count,
 )
-from faas_supervisor.config._model import Input, Output, Target
+from faas_supervisor.config._model import DEFAULT_ID, Input, Output, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,13 +28,10 @@ if TYPE_CHECKING:
     from faas_supervisor.config._document import Node
     from faas_supervisor.config._findings import Findings
 
-__all__ = ["DEFAULT_ID", "ENTRIES", "KEYS", "Key", "provider_name", "variables_of"]
-
-DEFAULT_ID: Final = "default"
+__all__ = ["ENTRIES", "KEYS", "Key", "provider_name", "variables_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key.
 
     Attributes:
@@ -107,7 +102,7 @@ def _entry(made: type[Any], node: Node, path: str, findings: Findings) -> Any:  
     values = {}
     for name, value in node.value.items():
         if name not in kinds:
-            findings.fault(node.keys[name], f"{path}.{name}", "unknown key", did_you_mean(name, kinds))
+            findings.unknown(node.keys[name], f"{path}.{name}", name, kinds)
         elif value.is_set:
             values[name] = kinds[name].read(value, f"{path}.{name}", findings)
     for name in _NEEDED:
@@ -224,6 +219,17 @@ KEYS: Final = (
         "upload_on",
         choice("success", "always"),
         "`always` uploads outputs even when the script failed; functions chained to them will then run.",
+    ),
+    _ours(
+        "records",
+        choice("each", "together"),
+        "`each` runs the script once for every record of an event; `together` once for all, with `INPUT_FILE_PATH` "
+        "naming the folder and `INPUT_FILES` a file that lists them.",
+    ),
+    _ours(
+        "input_check",
+        choice("error", "warn"),
+        "What to do about a record outside every input that is configured for its provider.",
     ),
     _ours(
         "result",

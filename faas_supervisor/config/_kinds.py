@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 from faas_supervisor.config._findings import Invalid, shown
 from faas_supervisor.errors import PluginError
@@ -34,8 +33,7 @@ __all__ = [
 _Read: TypeAlias = "Callable[[Node, str, Findings], Any]"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of value.
 
     Attributes:

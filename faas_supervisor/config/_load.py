@@ -57,13 +57,13 @@ def faults_of(function: Function) -> tuple[str, ...]:
     nothing configures, unless their id is `default`.
     """
     lines = []
+    others = [provider.name for provider in function.providers.values() if not provider.implied]
     for provider in function.providers.values():
         path = f"{SECTION}.{provider.name}"
         place = function.origins.get(path, function.file)
         if provider.unusable:
             lines.append(told(place, path, provider.unusable))
         elif provider.slip:
-            others = [other.name for other in function.providers.values() if not other.implied]
             lines.append(told(place, path, "is configured nowhere", did_you_mean(provider.name, others)))
         lines.extend(told(place, "", sentence) for sentence in provider.missing)
     return tuple(lines)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Function", "Input", "Output", "Provider", "Target"]
+__all__ = ["DEFAULT_ID", "Function", "Input", "Output", "Provider", "Target"]
+
+DEFAULT_ID: Final = "default"
+"""The id of a provider that is named by its type alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Provider:
     @property
     def slip(self) -> bool:
         """Whether its name rather is a slip of the pen: nothing configures it, and its id is not `default`."""
-        return self.implied and self.name != f"{self.type}.default"
+        return self.implied and self.name != f"{self.type}.{DEFAULT_ID}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class Function:
         execution_mode: Where the script runs, on AWS.
         extra_payload: What SCAR wrote there.
         upload_on: Whether the outputs of a script that failed are uploaded too.
+        records: Whether the script runs for each record of an event, or once for all together.
+        input_check: Whether a record outside the configured inputs is an error or a warning.
         result: Where the result of each invocation is written; None for nowhere.
         combine_output: Whether the script's standard error is part of its answer.
         transfer_memory: Bytes that all transfers together may hold; None to derive them from the memory limit.
@@ -119,6 +124,8 @@ class Function:
     execution_mode: str = ""
     extra_payload: str = ""
     upload_on: Literal["success", "always"] = "success"
+    records: Literal["each", "together"] = "each"
+    input_check: Literal["error", "warn"] = "error"
     result: Target | None = None
     combine_output: bool = True
     transfer_memory: int | None = None

@@ -65,10 +65,8 @@ def _files(folder: Path, findings: Findings) -> dict[str, Node]:
 
 
 def _content(file: Path) -> str:
-    # Without O_NONBLOCK, a FIFO would let us wait for ever.
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open(file, "rb", opener=_at_once) as stream:  # Path.open takes no opener
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise Invalid("is not a file")
         data = stream.read(_LARGEST + 1)
     if len(data) > _LARGEST:
@@ -79,3 +77,8 @@ def _content(file: Path) -> str:
         raise Invalid("is not UTF-8") from None  # the cause holds the content
     # Editors and `echo` leave one newline at the end; blanks may belong to the secret.
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
+def _at_once(path: str, flags: int) -> int:
+    # Otherwise a FIFO lets us wait until somebody writes to it.
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from faas_supervisor.config._findings import Place, did_you_mean
 from faas_supervisor.config._keys import provider_name
@@ -26,8 +25,7 @@ __all__ = ["SECTION", "Providers"]
 SECTION: Final = "storage_providers"
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(NamedTuple):
     """What the file says about one provider."""
 
     path: str
@@ -81,12 +79,13 @@ class Providers:
             if name is None:
                 self._findings.warn(Place(str(self._secrets_dir / folder)), "", "is not named type.id and is ignored")
             else:
-                secrets[name] = files
+                secrets[name] = secrets.get(name, {}) | files
         names = dict.fromkeys((*self._written, *secrets, *self._findings.named))
         providers = {name: self._provider(name, secrets.get(name)) for name in names}
+        others = [provider.name for provider in providers.values() if not provider.implied]
         for provider in providers.values():
             if provider.slip and not provider.unusable:
-                self._warn_of_slip(provider.name, providers)
+                self._warn_of_slip(provider.name, others)
         return providers
 
     def _members(self, node: Node, path: str) -> Iterator[tuple[str, Node, str, Place]]:
@@ -157,7 +156,7 @@ class Providers:
         written = self._written[name]
         for key, node, path, place in self._members(written.settings, written.path):
             if key not in known:
-                self._findings.fault(place, path, "unknown key", did_you_mean(key, known))
+                self._findings.unknown(place, path, key, known)
             elif node.is_set:
                 found[key] = node
         return found
@@ -174,8 +173,7 @@ class Providers:
             self._findings.fault(place, path, mask(error.message), mask(error.hint))
             return None
 
-    def _warn_of_slip(self, name: str, providers: Mapping[str, Provider]) -> None:
+    def _warn_of_slip(self, name: str, others: list[str]) -> None:
         path, place = self._findings.named[name]
-        others = [other.name for other in providers.values() if not other.implied]
         sentence = f"{name} is configured nowhere, so the defaults of its type apply"
         self._findings.warn(place, path, sentence, did_you_mean(name, others))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, Protocol, get_type_hints
+from dataclasses import MISSING, Field, fields
+from typing import Any, NamedTuple, Protocol, get_type_hints
 
 from faas_supervisor.config._kinds import SECRET, Kind, kind_of
 from faas_supervisor.errors import PluginError
@@ -23,8 +23,7 @@ class SettingsLookup(Protocol):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One field of a plugin's settings class, and how its value is written."""
 
     field: Field[Any]

@@ -132,9 +132,16 @@ def _key_row(key: Key) -> tuple[str, ...]:
 
 
 def _setting_row(name: str, setting: Setting) -> tuple[str, ...]:
-    label = f"{setting.kind.label}, a credential" if setting.credential else setting.kind.label
-    default = "has to be set" if setting.required else _default(setting.field.default)
-    return f"`{name}`", label, default, _code(setting.variable), str(setting.field.metadata.get("help", ""))
+    default = _default(setting.field.default)
+    if setting.required:
+        default = "has to be set (a credential)" if setting.credential else "has to be set"
+    return (
+        f"`{name}`",
+        setting.kind.label,
+        default,
+        _code(setting.variable),
+        str(setting.field.metadata.get("help", "")),
+    )
 
 
 def _default(value: Any) -> str:  # noqa: ANN401  # any value of a configuration
@@ -157,7 +164,8 @@ def main() -> None:
     from faas_supervisor.plugins import Plugins  # noqa: PLC0415  # tests give specs of their own
 
     plugins = Plugins(os.environ)
-    sys.stdout.write(render(plugins.spec(type_) for type_ in plugins.found))
+    plugins.load_all()
+    sys.stdout.write(render(plugins.specs.values()))
 
 
 if __name__ == "__main__":

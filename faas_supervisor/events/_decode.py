@@ -7,17 +7,22 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import EventError
-from faas_supervisor.events._envelopes import delegation
-from faas_supervisor.events._message import NOTHING, Message
+from faas_supervisor.events._cloudevents import binary_cloudevent, cloudevent, cloudevent_batch
+from faas_supervisor.events._encodings import array, documents, encoded
+from faas_supervisor.events._envelopes import delegation, eventbridge, http_request, sns_message, sns_records, sqs
+from faas_supervisor.events._message import NOTHING, Message, parse
 from faas_supervisor.events._model import Event
-from faas_supervisor.events._notifications import s3_notification, s3_test_event
+from faas_supervisor.events._notifications import eventbridge_s3, s3_notification, s3_test_event
+from faas_supervisor.events._others import dcache, onetrigger, rucio
 from faas_supervisor.events._payload import unknown
+from faas_supervisor.events._seaweedfs import seaweedfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
     from faas_supervisor.events._message import Recogniser, Wrapped
+    from faas_supervisor.events._model import Record
 
     Decoder: TypeAlias = Callable[[object, Mapping[str, str]], Event | None]
 
@@ -28,17 +33,41 @@ DEPTH: Final = 8
 
 # Asked in this order; the first that knows a message decides.
 _RECOGNISERS: Final[tuple[Recogniser, ...]] = (
+    # What the headers declare.
+    cloudevent_batch,
+    binary_cloudevent,
+    # Notifications.
     s3_notification,
     s3_test_event,
+    eventbridge_s3,
+    onetrigger,
+    dcache,
+    rucio,
+    seaweedfs,
+    # Envelopes.
     delegation,
+    http_request,
+    sqs,
+    sns_records,
+    sns_message,
+    eventbridge,
+    cloudevent,
+    # What could be anybody's, and is an envelope only when everything in it is an event.
+    array,
+    documents,
+    encoded,
 )
 
 
 def decode(body: bytes, *, headers: Mapping[str, str] = NOTHING, decoder: Decoder | None = None) -> Event:
     """Return the event that `body` is.
 
+    What is of no known kind is an event of type `unknown`: one record with the bytes as they came (JSON and
+    plain text) or decoded (base64). So are a body of more than 16 MiB, JSON that is nested too deeply to be
+    read, and an empty body, whose payload is empty.
+
     Args:
-        body: The bytes that arrived. Empty ones are an unknown event with an empty payload.
+        body: The bytes that arrived.
         headers: The HTTP headers that came with them, by lower-case name.
         decoder: Asked for every JSON document that no recogniser knows: the event, or None. What it raises
             goes through.
@@ -46,8 +75,8 @@ def decode(body: bytes, *, headers: Mapping[str, str] = NOTHING, decoder: Decode
     Raises:
         EventError: The event is of a known kind but malformed, or wrapped more than `DEPTH` times.
     """
-    message = Message.of(body, headers)
-    return replace(_known(message, decoder) or unknown(body), raw=body)
+    message = Message(body, parse(body), headers)
+    return replace(_known(message, decoder) or unknown(message), raw=body)
 
 
 def _known(message: Message, decoder: Decoder | None) -> Event | None:
@@ -59,9 +88,16 @@ def _known(message: Message, decoder: Decoder | None) -> Event | None:
             event = _opened(found, message, decoder)
             if event is not None:
                 return event
-    if decoder is not None and message.document is not None:
-        return decoder(message.document, message.headers)
-    return None
+    if decoder is None or message.document is None:
+        return None
+    event = decoder(message.document, message.headers)
+    return event and replace(event, records=tuple(_delegated(record, message) for record in event.records))
+
+
+def _delegated(record: Record, message: Message) -> Record:
+    if record.provider is None or "." in record.provider:
+        return record
+    return replace(record, provider=message.provider_of(record.provider))
 
 
 def _opened(wrapped: Wrapped, message: Message, decoder: Decoder | None) -> Event | None:
@@ -74,24 +110,31 @@ def _opened(wrapped: Wrapped, message: Message, decoder: Decoder | None) -> Even
         event = _known(part, decoder)
         if event is None and not wrapped.sure:
             return None
-        events.append(event or unknown(part.data))
+        events.append(event or unknown(part))
     return _merged(wrapped, events)
 
 
 def _merged(wrapped: Wrapped, events: list[Event]) -> Event:
-    first = events[0]
-    records = tuple(record for event in events for record in event.records)
+    """Return the events of an envelope as one."""
+    first, alone = events[0], len(events) == 1
+    records = tuple(record for event in events for record in _own(event, alone=alone))
     reasons = tuple(event.skipped for event in events if event.skipped)
-    notes = wrapped.notes + tuple(note for event in events for note in event.notes)
-    variables: dict[str, str] = dict(wrapped.variables)
-    for event in events:
-        variables.update(event.variables)
+    notes = tuple(note for event in events for note in event.notes)
     return Event(
-        first.type if all(event.type == first.type for event in events) else "mixed",
+        first.type if len({event.type for event in events}) == 1 else "mixed",
         records,
         skipped=None if records else "; ".join(reasons),
-        notes=notes + (reasons if records else ()),
+        notes=wrapped.notes + notes + (reasons if records else ()),
         envelopes=(wrapped.envelope, *first.envelopes),
-        id=wrapped.id or (first.id if len(events) == 1 else None),
-        variables=MappingProxyType(variables),
+        id=wrapped.id or (first.id if alone else None),
+        variables=MappingProxyType({**wrapped.variables, **(first.variables if alone else {})}),
+    )
+
+
+def _own(event: Event, *, alone: bool) -> tuple[Record, ...]:
+    """Return the event's records; among others they carry the variables of their event themselves."""
+    if alone or not event.variables:
+        return event.records
+    return tuple(
+        replace(record, variables=MappingProxyType({**event.variables, **record.variables})) for record in event.records
     )

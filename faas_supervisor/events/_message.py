@@ -1,13 +1,13 @@
-"""What the decoder walks over: a message, what is found in it, and look-ups whose errors name the place."""
+"""What the decoder walks over: a message, and the envelope that it may be."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.errors import EventError, printable
+from faas_supervisor.errors import EventError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,28 +17,15 @@ if TYPE_CHECKING:
 
     Recogniser: TypeAlias = Callable[["Message"], "Event | Wrapped | None"]
 
-__all__ = [
-    "LARGEST",
-    "NOTHING",
-    "Message",
-    "Recogniser",
-    "Wrapped",
-    "number",
-    "optional_text",
-    "parse",
-    "quoted",
-    "text",
-]
-
-# What a delegation may name before the first dot of `type.id`; anything else is an id, which may hold dots.
-_PROVIDER_TYPES: Final = frozenset({"minio", "s3", "onedata", "webdav", "dcache", "rucio", "file"})
+__all__ = ["LARGEST", "NOTHING", "Message", "Wrapped", "parse"]
 
 LARGEST: Final = 16 * 2**20
 """Bytes of the largest message that is searched for an event; a larger one is data."""
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
-_MISSING: Final = object()
+# What a delegation may name before the first dot of `type.id`; anything else is an id, which may hold dots.
+_PROVIDER_TYPES: Final = frozenset({"minio", "s3", "onedata", "webdav", "dcache", "rucio", "file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +38,8 @@ class Message:
         headers: HTTP headers by lower-case name.
         provider: The storage provider that an OSCAR delegation names.
         depth: How many envelopes were opened to get here.
+        exact: The sender said where the data begins and ends, and in which encoding: as a payload it stays as
+            it is, even when it looks like base64.
     """
 
     data: bytes
@@ -58,24 +47,25 @@ class Message:
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     provider: str | None = None
     depth: int = 0
+    exact: bool = False
 
-    @classmethod
-    def of(cls, data: bytes, headers: Mapping[str, str] = NOTHING) -> Message:
-        """Return the message that arrived as `data`."""
-        return cls(data, parse(data), headers)
-
-    def inside(self, data: bytes | str, *, headers: Mapping[str, str] = NOTHING) -> Message:
+    def inside(self, data: bytes | str, *, headers: Mapping[str, str] = NOTHING, exact: bool = False) -> Message:
         """Return the message that this one carries as text or bytes."""
+        document = parse(data)
         if isinstance(data, str):
             # JSON can escape halves of surrogate pairs, which no UTF-8 holds.
             data = data.encode("utf-8", "surrogatepass")
-        return replace(self, data=data, document=parse(data), headers=headers, depth=self.depth + 1)
+        return Message(data, document, headers, self.provider, self.depth + 1, exact=exact)
 
-    def holding(self, document: object, *, headers: Mapping[str, str] = NOTHING) -> Message:
+    def holding(self, document: object) -> Message:
         """Return the message that this one carries as a part of its own document."""
-        written = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        try:
+            written = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        except RecursionError as error:
+            raise EventError("the event's JSON is nested too deeply") from error
+        data = written.encode("utf-8", "surrogatepass")
         shape = document if isinstance(document, dict | list) else None
-        return replace(self, data=written, document=shape, headers=headers, depth=self.depth + 1)
+        return Message(data, shape, NOTHING, self.provider, self.depth + 1, exact=True)
 
     def provider_of(self, kind: str) -> str:
         """Return the provider of files in a store of type `kind`: as delegated (`type.id`), else the bare type."""
@@ -109,66 +99,13 @@ class Wrapped:
     notes: tuple[str, ...] = ()
 
 
-def parse(data: bytes) -> object:
+def parse(data: bytes | str) -> object:
     """Return the JSON object or array that `data` is; None for anything else, or what is too large or too deep."""
-    if len(data) > LARGEST or data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] not in {b"{", b"["}:
+    if len(data) > LARGEST:
         return None
     try:
-        return json.loads(data.decode("utf-8-sig"))
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        return json.loads(text) if text.lstrip(" \t\r\n")[:1] in {"{", "["} else None
     except (ValueError, RecursionError):
         # ValueError is also what a number of more than 4300 digits raises.
         return None
-
-
-def text(document: object, path: str, *, at: str) -> str:
-    """Return the non-empty string at the dotted `path`.
-
-    Raises:
-        EventError: It is not there, empty, or no string; the message names the place, from `at` on.
-    """
-    value = _look(document, path, at)
-    if value is _MISSING or value is None:
-        raise EventError(f"the event is incomplete: {at}.{path} is missing")
-    if not isinstance(value, str):
-        raise EventError(f"the event is malformed: {at}.{path} is not a string")
-    if not value:
-        raise EventError(f"the event is incomplete: {at}.{path} is empty")
-    return value
-
-
-def optional_text(document: object, path: str, *, at: str) -> str | None:
-    """Return the string at `path`, or None where there is none or an empty one; anything else is an `EventError`."""
-    value = _look(document, path, at)
-    if value is _MISSING or value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise EventError(f"the event is malformed: {at}.{path} is not a string")
-    return value
-
-
-def number(document: object, path: str, *, at: str) -> int | None:
-    """Return the number of bytes at `path`, or None where there is none; anything else is an `EventError`."""
-    value = _look(document, path, at)
-    if value is _MISSING or value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise EventError(f"the event is malformed: {at}.{path} is not a number of bytes")
-    return value
-
-
-def quoted(value: str, limit: int = 200) -> str:
-    """Return `value` for a message: on one line, in quotes, cut where it is too long to read."""
-    shown = value if len(value) <= limit else value[:limit] + "…"
-    return f'"{printable(shown)}"'
-
-
-def _look(document: object, path: str, at: str) -> object:
-    place = at
-    for step in path.split("."):
-        if not isinstance(document, dict):
-            raise EventError(f"the event is malformed: {place} is not an object")
-        document = document.get(step, _MISSING)
-        if document is _MISSING:
-            return _MISSING
-        place = f"{place}.{step}"
-    return document

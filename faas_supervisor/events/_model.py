@@ -21,7 +21,7 @@ class Record:
 
     Attributes:
         provider: `type.id` where the event names the provider, else the bare type; None for a payload.
-        path: The remote path as the provider takes it (`bucket/key`); None for a payload.
+        path: The remote path as the provider takes it (`bucket/key`); None for a payload, and with `subscription`.
         name: The last segment of the path: what the local file will be called.
         size: Bytes; None where the event does not tell.
         etag: The content that the event speaks of, without quotes.
@@ -29,6 +29,9 @@ class Record:
         time: When it happened, as the sender wrote it.
         key: The object's key as scripts know it (`STORAGE_OBJECT_KEY`); below the bucket in object stores.
         data: The payload itself; None for a file.
+        subscription: The dCache subscription that the event came through. Such an event tells a file's name
+            but not its folder, which is that of the configured input.
+        variables: What this record alone adds to the script's environment, over those of its event.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Record:
     time: str | None = None
     key: str | None = None
     data: bytes | None = field(default=None, repr=False)
+    subscription: str | None = None
+    variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,11 @@ class Event:
     """One event: what is to be processed, or the reason why nothing is.
 
     Attributes:
-        type: The sender's format, such as `minio`, `s3` or `unknown`.
+        type: The sender's format, such as `minio`, `s3` or `unknown`; `mixed` where there are several.
         records: What to process; empty when `skipped` says why.
         skipped: Why there is nothing to do, for a person.
-        notes: One sentence for each record that was left out of an event that has others.
+        notes: One sentence for each record that was left out of an event that has others, and for whatever
+            else in it was not taken as it came.
         envelopes: What the event was wrapped in, outermost first.
         id: The sender's id of the event, if it has one.
         raw: The bytes that arrived.

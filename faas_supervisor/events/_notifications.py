@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 from faas_supervisor.errors import EventError
-from faas_supervisor.events._message import number, optional_text, quoted, text
-from faas_supervisor.events._model import Event, Record
+from faas_supervisor.events._fields import child, number, optional_text, quoted, text, text_at
+from faas_supervisor.events._model import Event
+from faas_supervisor.events._objects import etag_of, gathered, object_record, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from faas_supervisor.events._message import Message
+    from faas_supervisor.events._model import Record
 
-__all__ = ["etag_of", "gathered", "s3_file", "s3_notification", "s3_test_event", "version_of"]
+__all__ = ["eventbridge_s3", "s3_notification", "s3_test_event"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,96 +43,74 @@ _NOTHING_LEFT: Final = (
     ("ReducedRedundancyLostObject", "was lost"),
 )
 
-# Nothing to pin to. MinIO sent "1" for every object until it had versions (in 2020); "null" is what was
-# written while versioning was off, and is replaced in place.
-_NO_VERSION: Final = frozenset({"1", "null"})
+# The events of EventBridge after which there is an object to read.
+_READABLE: Final = frozenset({"Object Created", "Object Restore Completed"})
 
 
 def s3_notification(message: Message) -> Event | None:
-    """Recognise `{"Records": [{"eventSource": "minio:s3", …}, …]}`."""
+    """Recognise `{"Records": [{"eventSource": "minio:s3", …}, …]}`, or one such record alone."""
     document = message.document
-    records = document.get("Records") if isinstance(document, dict) else None
-    if not isinstance(records, list) or not records:
+    if not isinstance(document, dict):
         return None
-    source = _source(records[0])
-    sender = _SENDERS.get(source)
-    if sender is None:
+    records = document.get("Records")
+    if text_at(document, "eventSource") in _SENDERS and child(document, "s3") is not None:
+        records, at = [document], "record"
+    elif isinstance(records, list) and records and text_at(records[0], "eventSource") in _SENDERS:
+        at = "Records[{}]"
+    else:
         return None
+    source = records[0]["eventSource"]
     for i, record in enumerate(records):
-        if _source(record) != source:
+        if text_at(record, "eventSource") != source:
             raise EventError(
                 f"the event is malformed: Records[{i}].eventSource is not {quoted(source)} as in the first"
             )
-    found = [_file(record, f"Records[{i}]", sender, message) for i, record in enumerate(records)]
-    return gathered(sender.type, found, id=_request(records[0]))
+    sender = _SENDERS[source]
+    found = [_record(record, at.format(i), sender, message) for i, record in enumerate(records)]
+    return gathered(sender.type, found, id=text_at(child(records[0], "responseElements"), "x-amz-request-id"))
 
 
 def s3_test_event(message: Message) -> Event | None:
     """Recognise what Amazon S3 sends once, when notifications are switched on."""
-    document = message.document
-    if not isinstance(document, dict) or document.get("Event") != "s3:TestEvent":
-        return None
-    if document.get("Service") != "Amazon S3":
+    if text_at(message.document, "Event") != "s3:TestEvent" or text_at(message.document, "Service") != "Amazon S3":
         return None
     return Event("s3", skipped="this is the test event that Amazon S3 sends when notifications are set up")
 
 
-def s3_file(
-    key: str,
-    *,
-    bucket: str,
-    provider: str,
-    size: int | None = None,
-    etag: str | None = None,
-    version: str | None = None,
-    time: str | None = None,
-) -> Record | str:
-    """Return the record for an object, or the reason why there is nothing to download."""
-    path = f"{bucket}/{key}"
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise EventError(f"the event names {quoted(path)}, which is not valid UTF-8") from error
-    if key.endswith("/") and not size:
-        return f"{quoted(path)} is a folder marker, not a file"
-    # An object with data may be called "folder/", too.
-    name = key.rstrip("/").rpartition("/")[2]
-    return Record(name, provider=provider, path=path, key=key, size=size, etag=etag, version=version, time=time)
+def eventbridge_s3(message: Message) -> Event | None:
+    """Recognise `{"source": "aws.s3", "detail-type": "Object Created", "detail": {…}}`; keys come as they are."""
+    document = message.document
+    happened = text_at(document, "detail-type")
+    if happened is None or text_at(document, "source") != "aws.s3" or child(document, "detail") is None:
+        return None
+    at = "detail"
+    detail = child(document, at)
+    bucket, key = text(detail, "bucket.name", at=at), text(detail, "object.key", at=at)
+    found = (
+        object_record(
+            key,
+            bucket=bucket,
+            provider=message.provider_of("s3"),
+            size=number(detail, "object.size", at=at),
+            etag=etag_of(optional_text(detail, "object.etag", at=at)),
+            version=version_of(optional_text(detail, "object.version-id", at=at)),
+            time=optional_text(document, "time"),
+        )
+        if happened in _READABLE
+        else _nothing(bucket, key, "has no new content", happened)
+    )
+    return gathered("s3", [found], id=text_at(document, "id"), envelopes=("eventbridge",))
 
 
-def gathered(kind: str, found: Iterable[Record | str], *, id: str | None = None) -> Event:  # noqa: A002  # as in Event
-    """Return the event of these records; what is text is the reason why a record was left out."""
-    records, reasons = [], []
-    for one in found:
-        if isinstance(one, Record):
-            records.append(one)
-        else:
-            reasons.append(one)
-    if records:
-        return Event(kind, tuple(records), notes=tuple(reasons), id=id)
-    return Event(kind, skipped="; ".join(reasons), id=id)
-
-
-def version_of(sent: str | None) -> str | None:
-    """Return the version to download, if what was sent is one."""
-    return None if sent in _NO_VERSION else sent
-
-
-def etag_of(sent: str | None) -> str | None:
-    """Return the ETag without the quotes that HTTP puts around it."""
-    return (sent or "").strip('"') or None
-
-
-def _file(record: Any, at: str, sender: _Sender, message: Message) -> Record | str:  # noqa: ANN401  # JSON
-    bucket = text(record, "s3.bucket.name", at=at)
-    key = text(record, "s3.object.key", at=at)
+def _record(record: Any, at: str, sender: _Sender, message: Message) -> Record | str:  # noqa: ANN401  # JSON
+    bucket, key = text(record, "s3.bucket.name", at=at), text(record, "s3.object.key", at=at)
     if sender.encoded:
         key = _decoded(key, at)
     happened = (optional_text(record, "eventName", at=at) or "").removeprefix("s3:")
     for beginning, why in _NOTHING_LEFT:
         if happened.startswith(beginning):
-            return f"{quoted(f'{bucket}/{key}')} {why} ({happened}): there is nothing to download"
-    return s3_file(
+            return _nothing(bucket, key, why, happened)
+    return object_record(
         key,
         bucket=bucket,
         provider=message.provider_of(sender.provider),
@@ -143,19 +121,12 @@ def _file(record: Any, at: str, sender: _Sender, message: Message) -> Record | s
     )
 
 
+def _nothing(bucket: str, key: str, why: str, happened: str) -> str:
+    return f"{quoted(f'{bucket}/{key}')} {why} ({happened}): there is nothing to download"
+
+
 def _decoded(key: str, at: str) -> str:
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError as error:
         raise EventError(f"{at}.s3.object.key {quoted(key)} is not UTF-8 once its %-escapes are decoded") from error
-
-
-def _source(record: Any) -> str:  # noqa: ANN401  # JSON
-    source = record.get("eventSource") if isinstance(record, dict) else None
-    return source if isinstance(source, str) else ""
-
-
-def _request(record: Any) -> str | None:  # noqa: ANN401  # JSON
-    elements = record.get("responseElements")
-    request = elements.get("x-amz-request-id") if isinstance(elements, dict) else None
-    return request if isinstance(request, str) and request else None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.events._model import PAYLOAD_NAME, Event, Record
 
-__all__ = ["payload", "unknown", "wrapped_base64"]
+if TYPE_CHECKING:
+    from faas_supervisor.events._message import Message
+
+__all__ = ["payload", "unknown"]
 
 _NARROWEST_LINE: Final = 60
 _SHORTEST_WORD: Final = 12
@@ -40,9 +43,9 @@ _MAGIC: Final = (
 )
 
 
-def unknown(data: bytes) -> Event:
-    """Return the event whose one record is `data`, decoded when it is base64. An empty one is a payload, too."""
-    content = payload(data)
+def unknown(message: Message) -> Event:
+    """Return the event whose one record is the message's data, decoded when it is base64; empty data is a payload."""
+    content = message.data if message.exact else payload(message.data)
     return Event("unknown", (Record(PAYLOAD_NAME, size=len(content), data=content),))
 
 
@@ -58,14 +61,14 @@ def payload(data: bytes) -> bytes:
     - it is padded and has 8 characters; or it has 32, upper and lower case and digits among them (hexadecimal
       digests have one case; sequences of bases and amino acids have no digits).
     """
-    encoded = wrapped_base64(data)
+    encoded = _on_one_line(data)
     if encoded is None:
         return data
     decoded = _canonical(encoded)
     return data if decoded is None or not _meant(encoded, decoded) else decoded
 
 
-def wrapped_base64(data: bytes) -> bytes | None:
+def _on_one_line(data: bytes) -> bytes | None:
     """Return `data` on one line, if it could be base64 by its length and by where its lines break."""
     lines = data.split()
     if not lines:

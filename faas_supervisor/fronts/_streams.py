@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import EventError
@@ -10,7 +11,7 @@ from faas_supervisor.errors import EventError
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["Descriptor", "ensure_open", "read_event"]
+__all__ = ["Descriptor", "ensure_open", "forget_broken", "read_event"]
 
 _PIECE: Final = 1024 * 1024
 
@@ -40,6 +41,17 @@ def ensure_open() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004  # stderr
         os.set_inheritable(number, True)  # noqa: FBT003  # its signature
     os.close(number)
+
+
+def forget_broken() -> None:
+    """Lead standard streams that nobody reads any more to `/dev/null`, or Python exits with 120 over what is left."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, stream.fileno())
+            os.close(sink)
 
 
 def read_event(stream: BinaryIO) -> bytes:

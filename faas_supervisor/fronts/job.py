@@ -10,7 +10,7 @@ from faas_supervisor.call import Call
 from faas_supervisor.errors import SupervisorError
 from faas_supervisor.events import repair
 from faas_supervisor.fronts._signals import terminable
-from faas_supervisor.fronts._streams import Descriptor, ensure_open, read_event
+from faas_supervisor.fronts._streams import Descriptor, ensure_open, forget_broken, read_event
 from faas_supervisor.invocation import invoke
 from faas_supervisor.publish import announce
 from faas_supervisor.report import Report
@@ -31,6 +31,7 @@ def main(environment: Mapping[str, str]) -> int:
         report = Report()
         report.fail(error)
         announce(report.result(), environment)
+        forget_broken()
         return error.failure.exit_code
     if note:
         logs.log.info("%s", note)
@@ -42,4 +43,5 @@ def handle(call: Call) -> int:
     with terminable(call.stop):
         result = invoke(call)
     announce(result, call.environment)
+    forget_broken()
     return result.exit_code

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from faas_supervisor.errors import EventError, printable
 from faas_supervisor.logs import log
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from faas_supervisor.events import Event, Record
+    from faas_supervisor.events import Event
+    from faas_supervisor.planning import Run
+    from faas_supervisor.workspace import Folders
 
 __all__ = ["script_environment"]
 
@@ -28,10 +31,9 @@ def script_environment(
     variables: Mapping[str, str],
     secrets: Collection[str],
     event: Event,
-    record: Record,
-    input_file: Path | None,
-    input_folder: Path,
-    output_folder: Path,
+    run: Run,
+    files: Sequence[Path],
+    folders: Folders,
 ) -> dict[str, str]:
     """Return the script's environment.
 
@@ -40,37 +42,66 @@ def script_environment(
         variables: `environment.variables` of the configuration.
         secrets: Names of variables that a provider took a credential from.
         event: The event; storage events are passed on in `EVENT`.
-        record: The record that this run is about.
-        input_file: Where its file is, if one was downloaded.
-        input_folder: `TMP_INPUT_DIR`.
-        output_folder: `TMP_OUTPUT_DIR`.
+        run: The record, or records, that the script is to work on.
+        files: Where their files are.
+        folders: `TMP_INPUT_DIR`, `TMP_OUTPUT_DIR`, and where the list of files is written.
+
+    Raises:
+        EventError: A file's name would break the list.
     """
     kept = {
         name: value
         for name, value in outer.items()
         if name not in _OURS and name not in secrets and not name.startswith(_OUR_PREFIXES)
     }
-    kept.update(variables)
-    kept.update(event.variables)
-    kept["TMP_INPUT_DIR"] = str(input_folder)
-    kept["TMP_OUTPUT_DIR"] = str(output_folder)
+    for added in (variables, event.variables, *(item.record.variables for item in run.items)):
+        for name, value in added.items():
+            _add(kept, name, value)
+    kept["TMP_INPUT_DIR"] = str(folders.input)
+    kept["TMP_OUTPUT_DIR"] = str(folders.output)
     kept.pop("INPUT_FILE_PATH", None)
-    if input_file is not None:
-        kept["INPUT_FILE_PATH"] = str(input_file)
-    if record.path is not None:
-        _add(kept, "STORAGE_OBJECT_KEY", record.key or record.path)
-        _add(kept, "EVENT_TIME", record.time or "")
+    if run.together:
+        kept["INPUT_FILE_PATH"] = str(folders.input)
+        kept["INPUT_FILES"] = str(_listed(files, folders.private / "input-files"))
+    elif files:
+        kept["INPUT_FILE_PATH"] = str(files[0])
+    stored = [item.record for item in run.items if item.record.path is not None]
+    if stored:
         _add(kept, "EVENT", event.raw.decode("utf-8", "surrogateescape"))
+    if len(stored) == 1:
+        _add(kept, "STORAGE_OBJECT_KEY", stored[0].key or stored[0].path or "")
+        _add(kept, "EVENT_TIME", stored[0].time or "")
     return kept
+
+
+def _listed(files: Sequence[Path], destination: Path) -> Path:
+    """Write the paths of `files`, one on each line."""
+    broken = next((file for file in files if "\n" in str(file)), None)
+    if broken is not None:
+        raise EventError(
+            f"{printable(broken.name)} can't be listed in INPUT_FILES: its name has a line break",
+            hint="use records: each, or another name",
+        )
+    destination.write_text("".join(f"{file}\n" for file in files), encoding="utf-8", errors="surrogateescape")
+    return destination
 
 
 def _add(environment: dict[str, str], name: str, value: str) -> None:
     """Set a variable, or say why it can't be: better without it than a script that doesn't start."""
     environment.pop(name, None)
-    size = len(name) + 2 + len(value.encode("utf-8", "surrogateescape"))
-    if "\0" in value:
-        log.warning("%s is not set for the script: its value has a NUL character", name)
-    elif size > _LONGEST:
-        log.warning("%s is not set for the script: %d bytes are more than the system takes (%d)", name, size, _LONGEST)
+    if problem := _problem(name, value):
+        log.warning("%s is not set for the script: %s", printable(name), problem)
     else:
         environment[name] = value
+
+
+def _problem(name: str, value: str) -> str:
+    if not name or "=" in name:
+        return "no variable can be called so"
+    if "\0" in name + value:
+        return "it has a NUL character"
+    try:
+        size = len(f"{name}={value}\0".encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return "it has a surrogate, which is no character"
+    return f"{size} bytes are more than the system takes ({_LONGEST})" if size > _LONGEST else ""

@@ -39,7 +39,7 @@ def find(environment: Mapping[str, str], *, explicit: Path | None, beside: Path 
         return _decoded(environment["SCRIPT"], folder / "script.sh")
     candidates = [explicit] if explicit else [path for path in (_beside(beside), _OSCAR) if path]
     for path in candidates:
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises where a folder can't be entered
             if not os.access(path, os.R_OK):
                 raise ConfigurationError(f"the script {path} can't be read", hint="see its permissions")
             return path
@@ -88,7 +88,8 @@ def _interpreter(first_line: bytes) -> list[str]:
     """Split a shebang as Linux does: the interpreter, and everything after it as one argument."""
     if not first_line.startswith(b"#!"):
         return []
-    return [os.fsdecode(part) for part in first_line[2:].strip().split(None, 1)]
+    line, _, _ = first_line[2:].partition(b"\0")  # where the kernel stops
+    return [os.fsdecode(part) for part in line.strip().split(None, 1)]
 
 
 def _beside(configuration: Path | None) -> Path | None:
@@ -97,7 +98,7 @@ def _beside(configuration: Path | None) -> Path | None:
 
 def _decoded(text: str, destination: Path) -> Path:
     try:
-        content = base64.b64decode(text, validate=True)
+        content = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ConfigurationError(f"$SCRIPT is not base64: {error}", hint="encode the script with base64") from error
     with open(os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700), "wb") as stream:  # noqa: PTH123  # mode

@@ -28,7 +28,7 @@ class Retry:
 
     def delay(self, error: StorageError, attempt: int, started: float) -> float | None:
         """Return the seconds to wait after the failed `attempt` (1 is the first), or None to give up."""
-        last = 2 if isinstance(error, IntegrityError) else self.attempts
+        last = min(2, self.attempts) if isinstance(error, IntegrityError) else self.attempts
         if not error.retryable or attempt >= last:
             return None
         import random  # noqa: PLC0415  # only when something failed

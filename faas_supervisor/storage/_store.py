@@ -63,6 +63,7 @@ class Stores:
         self._spec = spec
         self._memory = memory
         self._open: dict[str, Store] = {}
+        self._opening = threading.Lock()
 
     def require(self, name: str) -> Provider:
         """Return the configuration of the provider `name` if it can be used.
@@ -87,24 +88,28 @@ class Stores:
 
     def open(self, name: str) -> Store:
         """Return the store `name`, made at the first call. Raises as `require`, and what its factory raises."""
-        if name not in self._open:
-            provider = self.require(name)
-            spec = self._spec(provider.type)
+        with self._opening:
+            if name not in self._open:
+                self._open[name] = self._opened(name)
+            return self._open[name]
 
-            def make() -> StorageProvider:
-                try:
-                    made = spec.factory(provider.settings)
-                except StorageError as error:
-                    raise error.located(provider=name, path="", phase="set-up") from error.__cause__
-                except SupervisorError:
-                    raise
-                except Exception as error:
-                    raise PluginError(f"{name}: the plugin for {provider.type} failed to start: {error}") from error
+    def _opened(self, name: str) -> Store:
+        provider = self.require(name)
+        spec = self._spec(provider.type)
+
+        def make() -> StorageProvider:
+            try:
+                made = spec.factory(provider.settings)
                 made.memory = self._memory
-                return made
+            except StorageError as error:
+                raise error.located(provider=name, path="", phase="set-up") from error.__cause__
+            except SupervisorError:
+                raise
+            except Exception as error:
+                raise PluginError(f"{name}: the plugin for {provider.type} failed to start: {error}") from error
+            return made
 
-            self._open[name] = Store(name, make)
-        return self._open[name]
+        return Store(name, make)
 
     def __enter__(self) -> Self:
         return self

@@ -222,11 +222,12 @@ def _copy(source: IO[bytes], target: IO[bytes], size: int, progress: Progress) -
     """Let the kernel copy, piece by piece; `size` is what has to arrive."""
     progress.start(size)
     copied = 0
-    while moved := os.sendfile(target.fileno(), source.fileno(), None, _PIECE):
+    while copied < size and (moved := os.sendfile(target.fileno(), source.fileno(), None, min(_PIECE, size - copied))):
         copied += moved
         progress.advance(moved)
-    if copied != size:
-        raise IntegrityError(f"the file was {size} bytes long, but {copied} could be read")
+    now = os.fstat(source.fileno()).st_size
+    if copied != size or now != size:
+        raise IntegrityError(f"the file was {size} bytes long, and {now} when {copied} had been copied")
 
 
 @contextmanager
