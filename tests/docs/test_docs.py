@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -43,10 +44,11 @@ def test_every_capability_is_documented():
 
 def test_every_log_event_is_documented():
     source = "".join(path.read_text() for path in (ROOT / "faas_supervisor").rglob("*.py"))
-    emitted = set(re.findall(r'emit\(\s*[\w.]+,\s*f?"([a-z_.]+)"', source))
-    assert {"script.start", "result", "failure"} <= emitted
+    emitted = set(re.findall(r'"((?:download|upload|transfer|output|script|event|listen)\.[a-z]+)"', source))
+    emitted |= {"download.done", "download.retry", "upload.done", "upload.retry", "failure", "result"}
+    assert {"script.start", "event.skipped", "listen.end"} <= emitted
     text = (DOCS / "logs.md").read_text()
-    assert [event for event in emitted if f"`{event}`" not in text] == []
+    assert [event for event in sorted(emitted) if f"`{event}`" not in text] == []
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
@@ -106,6 +108,17 @@ storage_providers: {{sqlite: {{results: {{database: "{tmp_path}/results.db"}}}}}
         rows = database.execute("SELECT path, content FROM objects").fetchall()
     database.close()
     assert [(path, bytes(content).strip()) for path, content in rows] == [("counts/size.txt", b"7")]
+
+
+def test_events_of_the_example_plugin_are_understood_in_any_envelope(plugin):
+    document = '{"sqlite": "results", "paths": ["a/b.txt", "c.txt"]}'
+    envelope = json.dumps({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": document}}]})
+    for event in (document, envelope):
+        decoded = subprocess.run(
+            [SUPERVISOR, "event", "decode"], env=_with(plugin), input=event, capture_output=True, text=True, check=True
+        )
+        records = [(record["provider"], record["path"]) for record in json.loads(decoded.stdout)["records"]]
+        assert records == [("sqlite.results", "a/b.txt"), ("sqlite.results", "c.txt")]
 
 
 def test_the_example_plugin_is_listed(plugin):
