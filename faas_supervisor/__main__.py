@@ -10,7 +10,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run, and exit with the code that tells what happened."""
-    if len(sys.argv) > 1 or sys.stdin is None or sys.stdin.isatty():
+    by_hand = sys.stdin is not None and sys.stdin.isatty()
+    if len(sys.argv) > 1 or by_hand or "_SUPERVISOR_COMPLETE" in os.environ:
         from faas_supervisor.cli import supervisor  # noqa: PLC0415  # click costs a third of a start
 
         supervisor()

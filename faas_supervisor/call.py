@@ -147,7 +147,10 @@ def _in_folder(function: Function, folder: Path, plugins: Plugins) -> Function:
 
     def local(provider: Provider) -> Provider:
         root = folder / provider.name
-        root.mkdir(parents=True, exist_ok=True)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"{root} can't be made: {error.strerror}", hint="see --storage") from error
         return replace(provider, type="file", settings=settings(root=str(root)), missing=(), unusable="")
 
     return replace(function, providers={name: local(provider) for name, provider in function.providers.items()})

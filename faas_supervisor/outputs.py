@@ -35,8 +35,10 @@ def files_below(folder: Path, warn: Callable[[str], None]) -> Iterator[tuple[Pat
     folder (links out of it or to nowhere, FIFOs, sockets, devices) is refused: `warn` gets a sentence.
 
     Raises:
-        OutputError: A folder can't be read.
+        OutputError: A folder can't be read, or `folder` is a link by now.
     """
+    if folder.is_symlink():
+        raise OutputError("the output folder was replaced by a symbolic link", hint="write into $TMP_OUTPUT_DIR itself")
     root = Path(os.path.realpath(folder))
     pending = [folder]
     while pending:
@@ -67,6 +69,8 @@ def uploads(folder: Path, outputs: Sequence[Output], report: RunReport) -> Itera
 
     Raises nothing: whoever uploads what came so far must not be interrupted by it.
     """
+    if not outputs:
+        return
     matched = [0] * len(outputs)
     try:
         for file, name in files_below(folder, report.warn):
@@ -76,7 +80,7 @@ def uploads(folder: Path, outputs: Sequence[Output], report: RunReport) -> Itera
                     matched[index] += 1
                     wanted = True
                     yield Upload(file, name, output)
-            if not wanted and outputs:
+            if not wanted:
                 report.warn(f"{printable(name)} is not uploaded: it matches no output")
     except OutputError as error:
         report.fail(error)
@@ -113,7 +117,7 @@ def _refused(entry: os.DirEntry[str], root: Path) -> str:
         target = Path(os.path.realpath(entry.path))
         if not target.is_relative_to(root):
             return "it is a symbolic link out of the output folder"
-        if not target.is_file():
+        if not os.path.isfile(target):  # noqa: PTH113  # Path.is_file raises in a folder that is shut
             return "it is a symbolic link, and not to a file"
         return ""
     mode = entry.stat(follow_symlinks=False).st_mode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.errors import ConfigurationError, EventError
+from faas_supervisor.errors import ConfigurationError, EventError, printable
 from faas_supervisor.logs import log
 from faas_supervisor.storage import ObjectRef
 from faas_supervisor.storage._names import join
@@ -107,9 +107,12 @@ def _item(record: Record, function: Function) -> Item:
     if record.path is None or record.provider is None:
         return Item(record, record.name, None)
     if function.file_stage_in or not function.download_input:
-        log.info("%s is not downloaded: the configuration says so", record.path)
+        log.info("%s is not downloaded: the configuration says so", printable(record.path))
         return Item(record, record.name, None)
     ref = ObjectRef(record.path, record.version, record.etag)
+    if function.providers[record.provider].type != record.provider.partition(".")[0]:
+        # A folder stands in for the server, whose versions and etags it can't know.
+        ref = ObjectRef(record.path)
     return Item(record, record.name, Source(record.provider, ref, record.size))
 
 
@@ -134,8 +137,8 @@ def _located(record: Record, function: Function) -> Record:
     if name not in function.providers:
         known = ", ".join(sorted(function.providers)) or "none"
         raise ConfigurationError(
-            f"the event is about {path} on {name}, which is not configured",
-            hint=f"add {name} below storage_providers (configured: {known})",
+            f"the event is about {printable(path)} on {printable(name)}, which is not configured",
+            hint=f"add {printable(name)} below storage_providers (configured: {known})",
         )
     _check_inside(path, name, function)
     return replace(record, provider=name)
@@ -148,7 +151,7 @@ def _watched(record: Record, function: Function) -> Input:
         return inputs[0]
     found = ", ".join(f"{entry.provider} {entry.path}" for entry in inputs) or "none"
     raise ConfigurationError(
-        f"the event about {record.name} tells no folder, and it can't be known from the inputs on WebDAV ({found})",
+        f"the event about {printable(record.name)} tells no folder, and it can't be known from the inputs on WebDAV ({found})",
         hint="configure exactly one input on webdav or dcache",
     )
 
@@ -158,7 +161,7 @@ def _check_inside(path: str, provider: str, function: Function) -> None:
     folders = [entry.path for entry in function.inputs if entry.provider == provider]
     if not folders or any(_holds(folder, path) for folder in folders):
         return
-    message = f"{path} lies outside the inputs that are configured for {provider} ({', '.join(folders)})"
+    message = f"{printable(path)} lies outside the inputs that are configured for {provider} ({', '.join(folders)})"
     if function.input_check == "error":
         raise EventError(message, hint="add an input for it, or set input_check: warn")
     log.warning("%s", message)

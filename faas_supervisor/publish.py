@@ -6,9 +6,11 @@ import logging
 import os
 from typing import TYPE_CHECKING, Final
 
+from faas_supervisor.errors import NoSpace, SupervisorError
 from faas_supervisor.logs import emit, log
 from faas_supervisor.result import termination_message, to_document, to_json
 from faas_supervisor.storage._names import join
+from faas_supervisor.storage._parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
     from faas_supervisor.config import Target
     from faas_supervisor.result import Result
-    from faas_supervisor.storage._store import Stores
-    from faas_supervisor.storage._transfer import Transfer
+    from faas_supervisor.storage._store import Store, Stores
+    from faas_supervisor.storage._transfer import Transfer, Transferred
 
 __all__ = ["announce", "upload_result"]
 
@@ -33,9 +35,18 @@ def upload_result(result: Result, *, target: Target, name: str, file: Path, stor
     Raises:
         SupervisorError: It can't be uploaded.
     """
-    file.write_text(to_json(result) + "\n", encoding="utf-8", errors="backslashreplace")
+    try:
+        file.write_text(to_json(result) + "\n", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise NoSpace(f"the result can't be written to {file}: {error.strerror}") from error
     path = join(target.path, f"{name}.result.json")
-    transfer.upload(stores.open(target.provider), file, path)
+
+    def move(store: Store) -> Transferred:
+        return transfer.upload(store, file, path)
+
+    for _, outcome in in_parallel(move, [stores.open(target.provider)], width=1, stop=transfer.stop):
+        if isinstance(outcome, SupervisorError):
+            raise outcome
 
 
 def announce(result: Result, environment: Mapping[str, str]) -> None:

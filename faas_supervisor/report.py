@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import ConfigurationError, Failure, SupervisorError
 from faas_supervisor.logs import emit, log
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from faas_supervisor.script import Outcome
 
 __all__ = ["Report", "RunReport"]
+
+# A million files that no output wants must not become a list of a million warnings.
+_WARNINGS: Final = 1000
 
 
 class _Clock:
@@ -51,9 +54,12 @@ class RunReport(_Clock):
         self._error: SupervisorError | None = None
 
     def warn(self, message: str) -> None:
-        """Log a warning about this record, and keep it for the result."""
+        """Log a warning about this record, and keep it for the result, which takes a thousand."""
         emit(logging.WARNING, "output.warning", f"{self.record}: {message}", record=self.record)
-        self.warnings.append(message)
+        if len(self.warnings) < _WARNINGS:
+            self.warnings.append(message)
+        elif len(self.warnings) == _WARNINGS:
+            self.warnings.append("there are more warnings; the log has all of them")
 
     def starting(self, argv: Sequence[str]) -> None:
         """Log that the script starts."""

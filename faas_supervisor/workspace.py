@@ -6,9 +6,9 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from faas_supervisor.errors import NoSpace
+from faas_supervisor.errors import NoSpace, printable
 from faas_supervisor.logs import log
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["Folders", "Workspace"]
+
+_PLACES: Final = ("/tmp", "/var/tmp", "/dev/shm", ".")  # noqa: S108  # a folder of our own is made there
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,15 @@ class Workspace:
 def _make(environment: Mapping[str, str]) -> Path:
     """Make the folder in the first place that takes one: `$TMPDIR`, then where images usually let anyone write."""
     tried: list[str] = []
-    for base in (environment.get("TMPDIR", ""), "/tmp", "/var/tmp", "/dev/shm", str(Path.cwd())):  # noqa: S108
+    for base in (environment.get("TMPDIR", ""), *_PLACES):
         if not base:
             continue
-        root = Path(base) / f"supervisor-{os.urandom(8).hex()}"
         try:
+            # Absolute, since the script may go elsewhere.
+            root = Path(base).absolute() / f"supervisor-{os.urandom(8).hex()}"
             root.mkdir(mode=0o700)
         except OSError as error:
-            tried.append(f"{base} ({error.strerror})")
+            tried.append(f"{printable(base)} ({error.strerror})")
             continue
         if tried:
             log.warning("the workspace is %s: could not write to %s", root, ", ".join(tried))
@@ -81,20 +84,28 @@ def _make(environment: Mapping[str, str]) -> Path:
 
 
 def _remove(root: Path) -> None:
-    import shutil  # noqa: PLC0415  # only now, after the script
-
-    shutil.rmtree(root, ignore_errors=True)
-    if root.exists():
-        # A script may have taken our rights on its folders away; they are its user's, so we can take them back.
-        for folder, _, _ in os.walk(root):
-            _open_up(folder)
-        shutil.rmtree(root, ignore_errors=True)
-    if root.exists():
+    """Remove a tree of any depth. The script is our own user: the folders that it shut can be opened again."""
+    folders: list[str] = []
+    pending = [] if os.path.islink(root) else [str(root)]  # noqa: PTH114  # Path.is_symlink raises in a shut folder
+    while pending:
+        folder = pending.pop()
+        folders.append(folder)
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)  # noqa: PTH101  # scandir speaks in strings
+        pending.extend(_emptied(folder))
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)  # noqa: PTH106  # as above
+    if os.path.lexists(root):
         log.warning("the workspace %s could not be removed", root)
 
 
-def _open_up(folder: str) -> None:
+def _emptied(folder: str) -> Iterator[str]:
+    """Remove the files of one folder, and yield the folders in it."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                os.chmod(entry.path, 0o700)  # noqa: PTH101  # scandir speaks in strings
+                yield entry.path
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)  # noqa: PTH108  # as above

@@ -55,4 +55,4 @@ def read_file(stream: IO[bytes]) -> bytes:
 
     if stream.isatty():
         click.echo("Reading the event from the terminal; end it with Ctrl-D.", err=True)
-    return read_event(stream)  # type: ignore[arg-type]  # click opens it as binary
+    return read_event(stream)

@@ -33,11 +33,14 @@ _BATCH: Final = "application/cloudevents-batch+json"
 def cloudevent(message: Message) -> Wrapped | None:
     """Recognise `{"specversion": "1.0", "id": "…", "source": "…", "type": "…", "data": …}`."""
     document = message.document
-    if _content_type(message) == _ONE:
-        _check(document)
-    elif text_at(document, "specversion") != _VERSION or not all(text_at(document, name) for name in _REQUIRED):
-        return None
+    declared = _content_type(message) == _ONE
     if not isinstance(document, dict):
+        if declared:
+            raise EventError("the CloudEvent is malformed: it is not a JSON object")
+        return None
+    if declared:
+        _check(document)
+    elif document.get("specversion") != _VERSION or not all(text_at(document, name) for name in _REQUIRED):
         return None
     attributes = ((name, value) for name, value in document.items() if name not in _DATA and value is not None)
     return _wrapped(_data(message, document), attributes)
@@ -69,9 +72,7 @@ def binary_cloudevent(message: Message) -> Wrapped | None:
     return _wrapped(message.inside(message.data, exact=True), attributes)
 
 
-def _check(document: object) -> None:
-    if not isinstance(document, dict):
-        raise EventError("the CloudEvent is malformed: it is not a JSON object")
+def _check(document: dict[str, Any]) -> None:
     version = text(document, "specversion")
     if version != _VERSION:
         raise EventError(f"CloudEvents {quoted(version)} are not understood, only {_VERSION}")

@@ -77,11 +77,14 @@ def _decoded(message: Message) -> Iterator[Message]:
 
 
 def _joined(lines: list[bytes]) -> Iterator[bytes]:
-    """Put together what was broken into lines: a shorter one, or one with padding, ends a text."""
+    """Put together what was broken into lines: one of another width, or with padding, ends a text.
+
+    Where a full line ends one, the next one is joined to it; decoded, these are two documents again.
+    """
     text: list[bytes] = []
     for line in lines:
         text.append(line)
-        if len(line) not in _WIDTHS or line.endswith(b"=") or len(line) != len(text[0]):
+        if len(line) not in _WIDTHS or line.endswith(b"="):
             yield b"".join(text)
             text = []
     if text:

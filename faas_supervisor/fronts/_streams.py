@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from faas_supervisor.errors import EventError
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import IO
 
 __all__ = ["Descriptor", "ensure_open", "forget_broken", "read_event"]
 
@@ -45,7 +45,7 @@ def ensure_open() -> None:
 
 def forget_broken() -> None:
     """Lead standard streams that nobody reads any more to `/dev/null`, or Python exits with 120 over what is left."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except OSError:
@@ -54,7 +54,7 @@ def forget_broken() -> None:
             os.close(sink)
 
 
-def read_event(stream: BinaryIO) -> bytes:
+def read_event(stream: IO[bytes]) -> bytes:
     """Read an event to its end.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from typing import TYPE_CHECKING
 
 from faas_supervisor import logs
@@ -26,7 +26,9 @@ def main(environment: Mapping[str, str]) -> int:
     ensure_open()
     logs.configure("INFO")
     try:
-        body, note = repair(read_event(sys.stdin.buffer), environment.get("EVENT"))
+        # Not `sys.stdin`, which is None when we were started without one.
+        with open(0, "rb", buffering=0, closefd=False) as stdin:  # a descriptor
+            body, note = repair(read_event(stdin), environment.get("EVENT"))
     except SupervisorError as error:
         report = Report()
         report.fail(error)
@@ -44,4 +46,7 @@ def handle(call: Call) -> int:
         result = invoke(call)
     announce(result, call.environment)
     forget_broken()
+    if call.stop.is_set():
+        # A transfer that hangs in a library can't be interrupted, and Python would wait for its thread.
+        os._exit(result.exit_code)
     return result.exit_code

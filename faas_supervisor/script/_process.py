@@ -183,6 +183,7 @@ def _spawn(argv: Sequence[str], environment: Mapping[str, str], stdout: int, std
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, stdout, 1),
                 (os.POSIX_SPAWN_DUP2, stderr, 2),
+                *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()),
             ],
             setsid=True,
             setsigmask=(),
@@ -197,6 +198,20 @@ def _spawn(argv: Sequence[str], environment: Mapping[str, str], stdout: int, std
             failure=Failure.INTERPRETER_MISSING if missing else Failure.NOT_EXECUTABLE,
             hint=hint,
         ) from error
+
+
+def _inheritable() -> list[int]:
+    """Return the open descriptors that are not the script's business: what we were started with, and libraries left."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # names are all we want
+    except OSError:  # no /proc; Python's own descriptors aren't inherited anyway
+        return []
+    found = []
+    for number in numbers:
+        with contextlib.suppress(OSError):  # that of the listing is closed by now
+            if number > 2 and os.get_inheritable(number):  # noqa: PLR2004  # standard error
+                found.append(number)
+    return found
 
 
 def _pidfd(pid: int) -> int | None:

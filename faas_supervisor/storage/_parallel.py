@@ -1,9 +1,9 @@
-"""Several files at once: a small pool with a bounded queue; a single file needs no thread."""
+"""Several files at once: a small pool with a bounded queue."""
 
 from __future__ import annotations
 
-from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from faas_supervisor.errors import SupervisorError
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["in_parallel"]
+
+# Long enough to abort a multipart upload, short enough for Kubernetes' grace period of 30 seconds.
+_PATIENCE: Final = 5.0
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
@@ -23,25 +26,15 @@ def in_parallel(
     """Yield each job with its outcome as it ends; a job that fails does not stop the others.
 
     At most `2 * width` jobs are taken from `jobs` ahead of the consumer, so their number needs no memory.
-    When the consumer leaves early, `stop` is set and the jobs under way are waited for.
+    Even a single job has a thread of its own: in a library that waits for a silent server no signal is
+    handled, in this function it is. When the consumer leaves early no more jobs begin, and those under way
+    are waited for; but after `stop` was set, which ends them, only for a few seconds.
     """
+    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # noqa: PLC0415  # a run may have no files
+
     source = iter(jobs)
-    head = list(islice(source, 2))
-    if len(head) < 2 or width == 1:  # noqa: PLR2004  # nothing to do side by side
-        for job in chain(head, source):
-            yield job, _outcome(work, job)
-        return
-    yield from _pooled(work, chain(head, source), width, stop)
-
-
-def _pooled(
-    work: Callable[[Job], Done], source: Iterator[Job], width: int, stop: threading.Event
-) -> Iterator[tuple[Job, Done | SupervisorError]]:
-    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # noqa: PLC0415  # see above
-
     pool = ThreadPoolExecutor(max_workers=width, thread_name_prefix="transfer")
     pending: dict[Future[Done | SupervisorError], Job] = {}
-    finished = False
     try:
         while True:
             for job in islice(source, 2 * width - len(pending)):
@@ -51,11 +44,10 @@ def _pooled(
             # Each job has its own time-outs, so this wait ends.
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 yield pending.pop(future), future.result()
-        finished = True
     finally:
-        if not finished:
-            stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        under_way = [future for future in pending if not future.cancel()]
+        hung = wait(under_way, timeout=_PATIENCE if stop.is_set() else None).not_done
+        pool.shutdown(wait=not hung)
 
 
 def _outcome(work: Callable[[Job], Done], job: Job) -> Done | SupervisorError:

@@ -95,7 +95,7 @@ class FaultProxy:
         with self._lock:
             self._threads = [one for one in self._threads if one.is_alive()]
             self._threads.append(thread)
-        thread.start()
+            thread.start()
 
     def _accept(self) -> None:
         while not self._closed.is_set():
@@ -119,31 +119,33 @@ class FaultProxy:
                     if self._closed.is_set():
                         return
                     self._open |= {client, server}
-                upward = threading.Thread(target=self._pump, args=(client, server, "up"), daemon=True)
+                link = _Link(client, server)
+                upward = threading.Thread(target=self._pump, args=(link, "up"), name="fault-proxy", daemon=True)
                 upward.start()
-                self._pump(server, client, "down")
+                self._pump(link, "down")
                 upward.join()
                 with self._lock:
                     self._open -= {client, server}
 
-    def _pump(self, source: socket.socket, target: socket.socket, direction: Literal["up", "down"]) -> None:
+    def _pump(self, link: _Link, direction: Literal["up", "down"]) -> None:
+        """Pass one direction on until it ends, or a toxic ends both."""
+        source, target = (link.client, link.server) if direction == "up" else (link.server, link.client)
         passed = 0
         try:
             while data := source.recv(_BLOCK):
                 for piece in self._pieces(data, direction):
                     toxics: Toxics = getattr(self, direction)
-                    for limit, cut in ((toxics.reset_peer, _reset), (toxics.limit_data, _shut)):
+                    for limit, cut in ((toxics.reset_peer, link.reset), (toxics.limit_data, link.end)):
                         if limit is not None and passed + len(piece) > limit:
                             target.sendall(piece[: max(0, limit - passed)])
-                            cut(source)
-                            cut(target)
+                            cut()
                             return
                     target.sendall(piece)
                     passed += len(piece)
-            target.shutdown(socket.SHUT_WR)
+            if not link.is_reset:
+                target.shutdown(socket.SHUT_WR)
         except OSError:
-            _shut(source)
-            _shut(target)
+            link.end()
 
     def _pieces(self, data: bytes, direction: Literal["up", "down"]) -> Iterator[bytes]:
         """Yield `data` in pieces, each when its time has come."""
@@ -161,14 +163,29 @@ class FaultProxy:
             yield piece
 
 
+class _Link:
+    """The two sockets of one connection through the proxy, which end together."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client: Final = client
+        self.server: Final = server
+        self.is_reset = False
+
+    def end(self) -> None:
+        """End both properly, unless they are to be reset: a proper end before a reset would hide it."""
+        if not self.is_reset:
+            _shut(self.client)
+            _shut(self.server)
+
+    def reset(self) -> None:
+        """Have both reset when they are closed, and wake whoever reads from them."""
+        self.is_reset = True
+        for connection in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.shutdown(socket.SHUT_RD)
+
+
 def _shut(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-
-
-def _reset(connection: socket.socket) -> None:
-    """Close with a reset instead of a proper end; the shutdown wakes whoever reads from it here."""
-    with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.shutdown(socket.SHUT_RD)
-    connection.close()
