@@ -81,7 +81,8 @@ def _check(document: dict[str, Any]) -> None:
 
 
 def _content_type(message: Message) -> str:
-    return message.headers.get("content-type", "").partition(";")[0].strip().lower()
+    declared = message.headers.get("content-type")
+    return declared.partition(";")[0].strip().lower() if declared else ""
 
 
 def _wrapped(data: Message, attributes: Iterable[tuple[str, Any]]) -> Wrapped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import textwrap
 
 import pytest
 
@@ -161,6 +162,7 @@ def test_a_load_balancer_may_send_all_values():
         {"body": "x", "headers": {}},
         {"requestContext": {"http": {}}},
         {"Type": "Notification", "Message": "x"},
+        {"Type": "Other", "TopicArn": "arn", "MessageId": "1", "Message": "x"},
         {"detail": {"a": 1}, "detail-type": "x"},
         {"Records": [{"eventSource": "aws:dynamodb", "body": "x"}]},
         {"event_type": "close", "payload": {"account": "x"}},
@@ -196,6 +198,14 @@ def test_what_only_looks_like_an_event_is_a_payload(document):
         ({"event": {"name": 5, "mask": ["IN_OPEN"]}, "subscription": "s"}, r"event\.name is not a string"),
         ({"event_type": "close", "payload": {"scope": "a", "name": ""}}, r"payload\.name is empty"),
         ({"event_type": "create", "key": "/buckets/b/f", "message": {"new_entry": {}}}, r"new_entry\.name is missing"),
+        (
+            {
+                "event_type": "create",
+                "key": "/buckets/b/f",
+                "message": {"new_entry": {"name": "f", "extended": {"Seaweed-X-Amz-ETag": "???"}}},
+            },
+            "ETag is not base64",
+        ),
     ],
     ids=lambda value: json.dumps(value)[:50] if isinstance(value, dict) else None,
 )
@@ -263,3 +273,42 @@ def test_encodings_nest_and_mix():
 def test_encoded_text_that_is_no_event_is_a_payload():
     assert decode(b"68656c6c6f20776f726c64").records[0].data == b"68656c6c6f20776f726c64"
     assert decode(b"NBSWY3DPEB3W64TMMQ======").records[0].data == b"NBSWY3DPEB3W64TMMQ======"
+
+
+def test_text_that_is_encoded_too_often_is_a_payload():
+    body = sample("minio")
+    for _ in range(9):
+        body = base64.b64encode(body)
+    event = decode(body)
+    assert (event.type, event.envelopes) == ("unknown", ())
+
+
+def test_an_event_that_somebody_put_on_eventbridge_is_found():
+    body = {"detail-type": "upload", "source": "org.example", "id": "7", "detail": json.loads(MINIO)}
+    event = decode(json.dumps(body).encode())
+    assert (event.type, event.envelopes, event.id) == ("minio", ("eventbridge",), "7")
+
+
+def test_bytes_after_a_document_keep_it_a_payload():
+    body = sample("minio") + b"\xff"
+    assert decode(body).records[0].data == body
+
+
+@pytest.mark.parametrize("depth", [*range(20, 1500, 20), *range(900, 1010)])
+def test_documents_of_any_depth_are_an_event_or_an_event_error(depth):
+    detail = b'{"a":' * depth + b"1" + b"}" * depth
+    for body in (b"[" + detail + b"]", b'{"detail-type":"x","source":"y","detail":' + detail + b"}"):
+        try:
+            event = decode(body)
+        except EventError as error:
+            event = error
+        assert getattr(event, "type", "unknown") == "unknown"
+
+
+@pytest.mark.parametrize("size", [110, 111, 112, 113, 114])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.b32encode], ids=["base64", "base32"])
+def test_encoded_events_of_full_lines_are_told_apart(size, encode):
+    # 114 bytes are two lines of 76 columns in base64, without padding; 112 and 113 the same with padding.
+    inner = json.dumps({"event_type": "close", "payload": {"scope": "a", "name": "b"}}, separators=(",", ":"))
+    lines = textwrap.wrap(encode(inner.ljust(size).encode()).decode(), 76)
+    assert len(decode("\n".join([*lines, *lines, *lines]).encode()).records) == 3

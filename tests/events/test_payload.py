@@ -56,6 +56,8 @@ PLAIN = {
     "padded in the middle": b"aGVsbG8=aGVsbG8=",
     "URL alphabet": base64.urlsafe_b64encode(b"\xfb\xff\xfe" * 20),
     "base64 with a sign": b"aGVsbG8gd29ybGQ!",
+    "base64 in narrow lines": b"SGVs\nbG8s\nIHdv\ncmxk",
+    "base64 in uneven lines": b"\n".join(base64.b64encode(b"text " * n) for n in (12, 6, 12)),
     "data URL": b"data:text/plain;base64,aGVsbG8=",
     "PNG": b"\x89PNG\r\n\x1a\n\x00",
     "NUL": b"\0",

@@ -48,12 +48,16 @@ def webhook():
     server.server_close()
 
 
-def received(bodies: queue.Queue, wanted) -> list:
-    """Return the events that came until one has a record that is `wanted`."""
+def received(bodies: queue.Queue, *keys: str) -> list:
+    """Return the events that came until there were records of all these keys, in whichever order."""
     events = []
     deadline = time.monotonic() + 30
-    while not any(wanted(record) for event in events for record in event.records):
+    missing = list(keys)
+    while missing:
         events.append(decode(bodies.get(timeout=max(0.0, deadline - time.monotonic()))))
+        for record in events[-1].records:
+            if record.key in missing:
+                missing.remove(record.key)
     return events
 
 
@@ -107,7 +111,7 @@ def test_moto_notifies_through_sns_over_http(moto_server, webhook):
     notify(moto_server, "through-sns", topic=arn)
     s3_client(moto_server).put_object(Bucket="through-sns", Key=KEY, Body=CONTENT)
 
-    *_, event = received(bodies, lambda record: record.key == KEY)
+    *_, event = received(bodies, KEY)
     assert (event.type, event.envelopes) == ("s3", ("sns",))
     assert event.records[0].path == f"through-sns/{KEY}"
     assert event.records[0].size == len(CONTENT)
@@ -143,7 +147,7 @@ def test_seaweedfs_calls_a_webhook(seaweedfs_with_webhook, webhook):
     s3.delete_object(Bucket="hooked", Key=KEY)
     s3.put_object(Bucket="hooked", Key="in/last", Body=b"x")
 
-    events = received(webhook[1], lambda record: record.key == "in/last")
+    events = received(webhook[1], KEY, "in/last")
     assert {event.type for event in events} == {"seaweedfs"}
     records = {record.key: record for event in events for record in event.records}
     assert set(records) == {KEY, "in/last"}
@@ -159,7 +163,7 @@ def test_seaweedfs_tells_the_version_of_an_object(seaweedfs_with_webhook, webhoo
     s3.delete_object(Bucket="versions", Key="in/a")
     s3.put_object(Bucket="versions", Key="in/last", Body=b"x")
 
-    events = received(webhook[1], lambda record: record.key == "in/last")
+    events = received(webhook[1], "in/a", "in/a", "in/last")
     records = [record for event in events for record in event.records if record.key == "in/a"]
     assert sorted((record.version, record.size) for record in records) == sorted(zip(versions, (3, 4), strict=True))
     for record in records:

@@ -221,13 +221,31 @@ def test_whatever_comes_the_event_is_one_of_the_two(stdin, variable):
         "- " * 65536,
         "a[" * 65536,
         "* a " * 32768,
+        " ".join(f"{i}*" for i in range(20_000)),
     ],
-    ids=["stars", "sets", "backslashes", "pattern", "question marks", "minus", "brackets", "stars and words"],
+    ids=[
+        "stars",
+        "sets",
+        "backslashes",
+        "pattern",
+        "question marks",
+        "minus",
+        "brackets",
+        "stars and words",
+        "many patterns",
+    ],
 )
 def test_the_largest_event_is_compared_at_once(event):
     # With 128 KiB, anything that is not linear does not come back.
     for stdin in (event.encode()[:-3], b"b " * 65536, b"b" * 131072):
         assert repair(stdin, event)[0] in (stdin, event.encode())
+
+
+@pytest.mark.parametrize(("count", "known"), [(8, True), (9, False)])
+def test_only_some_different_patterns_in_a_row_are_compared(count, known):
+    event = " ".join(f"{i}-*" for i in range(count))
+    stdin = " ".join(f"{i}-x" for i in range(count)).encode()
+    assert repair(stdin, event)[0] == (event.encode() if known else stdin)
 
 
 def test_a_repaired_event_is_decoded(folder):
