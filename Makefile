@@ -5,11 +5,15 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml)
 EXAMPLE := examples/simple-test
 DEMO := build/demo
 
-.PHONY: help demo test check lint types coverage bench clean
+WITHOUT_CEPH := --ignore tests/ceph
+
+.PHONY: help demo test test-ceph fuzz check lint types coverage bench clean
 
 help:
 	@echo "make demo   one real invocation, without any server"
 	@echo "make test   every test, with the servers that they need"
+	@echo "make test-ceph  the tests against Ceph's object gateway, which takes its own Debian packages"
+	@echo "make fuzz   throws random events at the decoder"
 	@echo "make check  tests, linters, types and coverage"
 	@echo "make bench  the measurements of docs/benchmarks.md"
 
@@ -28,7 +32,14 @@ demo: .venv/installed
 
 test: .venv/installed
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(WITHOUT_CEPH)
+
+test-ceph: .venv/installed
+	$(BIN)/pytest tests/ceph
+
+fuzz: .venv/installed
+	$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python tests/fuzz/fuzz_events.py -atheris_runs=20000
 
 coverage: test
 	@$(BIN)/coverage combine --quiet
