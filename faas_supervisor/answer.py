@@ -7,11 +7,12 @@ the script's own output when there is none. Streamed from disk, whatever the siz
 from __future__ import annotations
 
 import base64
+import errno
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Final
 
-from faas_supervisor.errors import NoSpace
+from faas_supervisor.errors import NoSpace, OutputError
 from faas_supervisor.outputs import files_below
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def answering(
 
     Raises:
         NoSpace: The answer could not be recorded or packed.
+        OutputError: What the script wrote can't be read.
     """
     if all(item.record.data is None for item in run.items):
         yield call.stdout, call.stderr
@@ -56,7 +58,9 @@ def answering(
     try:
         _write_answer(folders, recorder.file, succeeded=not report.failed, stdout=call.stdout, warn=report.warn)
     except OSError as error:
-        raise NoSpace(f"the answer can't be written: {error}") from error
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpace(f"the answer can't be packed: {error}") from error
+        raise OutputError(f"the answer can't be read: {error}") from error
 
 
 class _Recorder:

@@ -146,11 +146,8 @@ def _in_folder(function: Function, folder: Path, plugins: Plugins) -> Function:
     settings = plugins.settings("file")
 
     def local(provider: Provider) -> Provider:
-        root = folder / provider.name
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigurationError(f"{root} can't be made: {error.strerror}", hint="see --storage") from error
-        return replace(provider, type="file", settings=settings(root=str(root)), missing=(), unusable="")
+        made = settings(root=str(folder / provider.name))
+        # A slip of the pen stays one; defaults of a type are as good as anything, since they aren't used.
+        return replace(provider, type="file", settings=made, missing=(), unusable="", implied=provider.slip)
 
     return replace(function, providers={name: local(provider) for name, provider in function.providers.items()})

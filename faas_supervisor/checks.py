@@ -40,6 +40,7 @@ class Finding:
 def check(call: Call, *, write: bool) -> Iterator[Finding]:
     """Yield a finding for each thing that an invocation needs; `write` tries the output folders out."""
     plugins = Plugins(call.environment)
+    faults: tuple[str, ...] = ()
     try:
         faults = config.check(
             find_source(call.environment, call.config),
@@ -51,7 +52,8 @@ def check(call: Call, *, write: bool) -> Iterator[Finding]:
             yield Finding("FAIL", fault, Failure.CONFIGURATION.exit_code)
         function = configure(call, plugins)
     except SupervisorError as error:
-        yield _failure(error)
+        if not faults:
+            yield _failure(error)
         return
     if not faults:
         yield Finding("ok", f"configuration {function.file}")

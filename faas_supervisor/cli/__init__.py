@@ -68,5 +68,5 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
 def supervisor() -> None:
     """Run a script on the files that events tell of.
 
-    Start with `supervisor event sample minio | supervisor run --storage DIR`.
+    Start with `supervisor event sample minio | supervisor run --config FILE --storage DIR`.
     """

@@ -44,7 +44,7 @@ def errors_shown() -> Iterator[None]:
         yield
     except SupervisorError as error:
         faults = error.faults if isinstance(error, ConfigurationError) else ()
-        for line in faults or (error.message if not error.hint else str(error),):
+        for line in faults or (str(error),):
             click.echo(f"Error: {mask(line)}", err=True)
         sys.exit(error.failure.exit_code)
 

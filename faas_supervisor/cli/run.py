@@ -68,8 +68,19 @@ def _run(call: Call) -> int:
     from faas_supervisor.cli._progress import progress_line  # noqa: PLC0415
     from faas_supervisor.fronts.job import handle  # noqa: PLC0415
 
+    if call.storage is not None:
+        _make(call.storage)
     with progress_line() as watch:
         return handle(replace(call, watch=watch))
+
+
+def _make(folder: Path) -> None:
+    from faas_supervisor.errors import ConfigurationError  # noqa: PLC0415  # as above
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} can't be made: {error.strerror}", hint="see --storage") from error
 
 
 def _dry(call: Call) -> int:

@@ -107,8 +107,8 @@ class FileProvider(StorageProvider):
                 try:
                     with _open(partial, "wb", os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder) as target:
                         _copy(file, target, os.fstat(file.fileno()).st_size, progress)
-                        # The kernel's own clock ticks every few milliseconds; two uploads within one tick
-                        # must still have two etags.
+                        # The clock of kernels before 6.13 ticks every few milliseconds; two uploads within one
+                        # tick must still have two etags.
                         os.utime(target.fileno(), ns=(time.time_ns(), time.time_ns()))
                         os.fsync(target.fileno())
                         info = _info(path, os.fstat(target.fileno()))
@@ -222,7 +222,7 @@ def _copy(source: IO[bytes], target: IO[bytes], size: int, progress: Progress) -
     """Let the kernel copy, piece by piece; `size` is what has to arrive."""
     progress.start(size)
     copied = 0
-    while copied < size and (moved := os.sendfile(target.fileno(), source.fileno(), None, min(_PIECE, size - copied))):
+    while copied < size and (moved := os.sendfile(target.fileno(), source.fileno(), None, _PIECE)):
         copied += moved
         progress.advance(moved)
     now = os.fstat(source.fileno()).st_size

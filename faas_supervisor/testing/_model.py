@@ -15,8 +15,9 @@ from faas_supervisor.testing._rig import Rig, require
 
 __all__ = ["Model"]
 
-# None is a folder of another one: stores of folders can't hold an object where a folder is.
-_NAMES: Final = ("a", "b/c", "b/cd", "b/e/f", "b/e/g h", "A", "i%20j", "i j")
+# None is a folder of another one: stores of folders can't hold an object where a folder is. Few, so that the
+# operations of a history meet at the same name.
+_NAMES: Final = ("a", "b/c", "b/cd", "b/e/f g")
 _PREFIXES: Final = ("", "a", "b", "b/c", "b/e", "missing")
 
 _names = st.sampled_from(_NAMES)
@@ -92,6 +93,7 @@ class Model(ContractBase):
             max_examples=self.model_examples,
             stateful_step_count=self.model_steps,
             deadline=None,
+            derandomize=True,  # the same histories each time: a contract that fails now and then tells little
             database=None,
             suppress_health_check=list(HealthCheck),
         )
