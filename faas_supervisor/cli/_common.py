@@ -55,4 +55,5 @@ def read_file(stream: IO[bytes]) -> bytes:
 
     if stream.isatty():
         click.echo("Reading the event from the terminal; end it with Ctrl-D.", err=True)
+        stream = getattr(stream, "raw", stream)  # a buffered one would want a second Ctrl-D
     return read_event(stream)

@@ -62,12 +62,9 @@ def read_event(stream: IO[bytes]) -> bytes:
     """
     pieces: list[bytes] = []
     size = 0
-    while True:
-        piece = stream.read(_PIECE)
+    while piece := stream.read(_PIECE):
         pieces.append(piece)
         size += len(piece)
         if size > _LARGEST_EVENT:
             raise EventError(f"the event has more than {_LARGEST_EVENT} bytes", hint="upload large data as a file")
-        if len(piece) < _PIECE:
-            # Only the end makes a buffered stream give less; asked again, a terminal would want a second Ctrl-D.
-            return b"".join(pieces)
+    return b"".join(pieces)

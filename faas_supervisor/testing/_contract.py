@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faas_supervisor.testing._failures import Failures, Secrecy
+from faas_supervisor.testing._failures import Access, Failures, Secrecy
 from faas_supervisor.testing._faults import Faults
 from faas_supervisor.testing._listing import Listing
 from faas_supervisor.testing._model import Model
@@ -12,12 +12,14 @@ from faas_supervisor.testing._overwriting import Overwriting
 from faas_supervisor.testing._roundtrip import RoundTrip
 from faas_supervisor.testing._transfers import Transfers
 
-__all__ = ["StorageContract"]
+__all__ = ["LocalStorageContract", "StorageContract"]
 
 
-class StorageContract(
-    RoundTrip, Names, Overwriting, Listing, Failures, Secrecy, Transfers, Model, Faults, Networks, Redirects, Recovery
-):
+class LocalStorageContract(RoundTrip, Names, Overwriting, Listing, Failures, Secrecy, Transfers, Model):
+    """Every rule that holds without a server and without credentials: for a folder, or a database in a file."""
+
+
+class StorageContract(LocalStorageContract, Access, Faults, Networks, Redirects, Recovery):
     """Every rule of `faas_supervisor.storage`, as tests. A plugin's test module inherits from it.
 
         class TestMyProvider(StorageContract):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from faas_supervisor.storage import StorageProvider
 
-__all__ = ["Failures", "Secrecy"]
+__all__ = ["Access", "Failures", "Secrecy"]
 
 
 def _download(rig: Rig, provider: StorageProvider, path: str) -> None:
@@ -84,6 +84,17 @@ class Failures(ContractBase):
                 rig.provider.delete(rig.path(name))
         require(rig.names() == ["folder/object"], "`delete` must remove one object, not a folder", rig.names())
 
+    def test_a_full_store_is_insufficient_storage(self, request: pytest.FixtureRequest, rig: Rig) -> None:
+        """Nothing but an upload that fits helps, so it is not tried again."""
+        error = _failure(rig, given(request, "full_provider"), "upload", rig.path("object"))
+        require(isinstance(error, InsufficientStorage), "a full store must raise `InsufficientStorage`", error)
+        _require_well_made(error)
+        require(rig.names() == [], "a failed upload must leave nothing visible", rig.names())
+
+
+class Access(ContractBase):
+    """What a server refuses."""
+
     @pytest.mark.parametrize("operation", _OPERATIONS)
     def test_bad_credentials_are_named_so(self, request: pytest.FixtureRequest, rig: Rig, operation: str) -> None:
         """Whoever reads the log must know that the credentials are to be replaced."""
@@ -108,13 +119,6 @@ class Failures(ContractBase):
         error = _failure(rig, rig.provider, operation, f"{given(request, 'missing_bucket')}/object")
         require(isinstance(error, NotFound), "a missing bucket must raise `NotFound`", error)
         _require_well_made(error)
-
-    def test_a_full_store_is_insufficient_storage(self, request: pytest.FixtureRequest, rig: Rig) -> None:
-        """Nothing but an upload that fits helps, so it is not tried again."""
-        error = _failure(rig, given(request, "full_provider"), "upload", rig.path("object"))
-        require(isinstance(error, InsufficientStorage), "a full store must raise `InsufficientStorage`", error)
-        _require_well_made(error)
-        require(rig.names() == [], "a failed upload must leave nothing visible", rig.names())
 
 
 class Secrecy(ContractBase):

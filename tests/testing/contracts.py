@@ -8,14 +8,14 @@ import pytest
 
 from faas_supervisor.storage import Secret
 from faas_supervisor.storage.file import FileProvider, FileSettings
-from faas_supervisor.testing import StorageContract
+from faas_supervisor.testing import LocalStorageContract, StorageContract
 from tests.testing import http_provider
 from tests.testing.http_provider import GuardedServer, HttpProvider, HttpSettings
 
 MIB = 1024 * 1024
 
 
-class FileContract(StorageContract):
+class FileContract(LocalStorageContract):
     provider_class = FileProvider
     part_size = 4 * MIB  # what moves between two looks at the progress
     memory_parts = 1
