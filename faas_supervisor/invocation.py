@@ -61,7 +61,7 @@ def _invoke(call: Call, report: Report) -> None:
         emit(logging.INFO, "event.skipped", event.skipped)
         return
     with report.phase("plan"):
-        plan = make_plan(event, function)
+        plan = make_plan(event, function, plugins.spec)
     with Workspace(call.environment) as workspace, stores_of(function, plugins) as stores:
         with report.phase("plan"):
             for name in plan.providers:

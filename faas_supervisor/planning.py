@@ -11,10 +11,14 @@ from faas_supervisor.storage import ObjectRef
 from faas_supervisor.storage._names import join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from faas_supervisor.config import Function, Input, Output
     from faas_supervisor.events import Event, Record
+    from faas_supervisor.storage import ProviderSpec
+
+    Specs: TypeAlias = Callable[[str], ProviderSpec]
 
 __all__ = ["Item", "Plan", "Run", "Source", "make_plan"]
 
@@ -67,14 +71,17 @@ class Plan:
     providers: tuple[str, ...]
 
 
-def make_plan(event: Event, function: Function) -> Plan:
+def make_plan(event: Event, function: Function, spec: Specs) -> Plan:
     """Plan the runs of `event`: one for each record, or one for all (`records: together`).
+
+    `spec` finds what the plugin for a type of provider offers.
 
     Raises:
         ConfigurationError: A record comes from a provider that isn't configured.
+        PluginError: No plugin is installed for its type.
         EventError: A record lies outside the inputs of its provider.
     """
-    located = [_located(record, function) for record in event.records]
+    located = [_located(record, function, spec) for record in event.records]
     items = [(_item(record, function), _outputs(record, function)) for record in located]
     if function.records == "together":
         runs = tuple(_together(items))
@@ -116,7 +123,7 @@ def _item(record: Record, function: Function) -> Item:
     return Item(record, record.name, Source(record.provider, ref, record.size))
 
 
-def _located(record: Record, function: Function) -> Record:
+def _located(record: Record, function: Function, spec: Specs) -> Record:
     """Return the record with the full name of its provider, and its path where only the configuration knows the folder.
 
     An event that names no provider's id (`minio`) means that of the input which holds the object, else `default`.
@@ -126,22 +133,44 @@ def _located(record: Record, function: Function) -> Record:
     if record.subscription is not None:
         folder = _watched(record, function)
         return replace(record, provider=folder.provider, path=join(folder.path, record.name))
-    path = record.path or ""
-    type_, _, identifier = record.provider.partition(".")
-    name = record.provider
-    if not identifier:
-        inputs = [entry for entry in function.inputs if entry.provider.startswith(f"{type_}.")]
-        fitting = [entry for entry in inputs if _holds(entry.path, path)]
-        longest = max(fitting, key=lambda entry: len(entry.path), default=None)
-        name = longest.provider if longest is not None else f"{type_}.default"
-    if name not in function.providers:
+    candidates = dict(_candidates(record.provider, record.path or "", function, spec))
+    name = _chosen(record, candidates, function)
+    if name is None:
+        type_ = record.provider.partition(".")[0]
+        spec(type_)  # that no plugin is installed for it says more than that it isn't configured
         known = ", ".join(sorted(function.providers)) or "none"
+        named = record.provider if "." in record.provider else f"{type_}.default"
         raise ConfigurationError(
-            f"the event is about {printable(path)} on {printable(name)}, which is not configured",
-            hint=f"add {printable(name)} below storage_providers (configured: {known})",
+            f"the event is about {printable(record.path or '')} on {printable(named)}, which is not configured",
+            hint=f"add {printable(named)} below storage_providers (configured: {known})",
         )
-    _check_inside(path, name, function)
-    return replace(record, provider=name)
+    _check_inside(candidates[name], name, function)
+    return replace(record, provider=name, path=candidates[name])
+
+
+def _candidates(named: str, path: str, function: Function, spec: Specs) -> Iterator[tuple[str, str]]:
+    """Yield the providers that an event may mean which names `named`, each with its own path for the event's."""
+    for name, provider in function.providers.items():
+        if name != named and ("." in named or not name.startswith(f"{named}.")):
+            continue
+        own: str | None = path
+        if provider.settings is not None and name.startswith(f"{provider.type}."):
+            locate = spec(provider.type).locate
+            own = locate(provider.settings, path) if locate is not None else path
+        if own is not None:
+            yield name, own
+
+
+def _chosen(record: Record, candidates: Mapping[str, str], function: Function) -> str | None:
+    """Return the candidate of the input that holds the object, else the only one that knows it, else `default`."""
+    fitting = [entry for entry in function.inputs if _holds(entry.path, candidates.get(entry.provider, ""))]
+    longest = max(fitting, key=lambda entry: len(entry.path), default=None)
+    if longest is not None:
+        return longest.provider
+    knowing = [name for name, path in candidates.items() if path != record.path]
+    if len(knowing) == 1:
+        return knowing[0]
+    return next((name for name in (record.provider, f"{record.provider}.default") if name in candidates), None)
 
 
 def _watched(record: Record, function: Function) -> Input:
@@ -151,7 +180,7 @@ def _watched(record: Record, function: Function) -> Input:
         return inputs[0]
     found = ", ".join(f"{entry.provider} {entry.path}" for entry in inputs) or "none"
     raise ConfigurationError(
-        f"the event about {printable(record.name)} tells no folder, and it can't be known from the inputs on WebDAV ({found})",
+        f"the event about {printable(record.name)} tells no folder, and the inputs on WebDAV leave it open ({found})",
         hint="configure exactly one input on webdav or dcache",
     )
 

@@ -47,15 +47,11 @@ def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, rep
         partial = folders.private / f"download-{number}"
         return transfer.download(store, item.source.ref, destination, partial=partial, size=item.source.size)
 
-    first: SupervisorError | None = None
     for _, outcome in in_parallel(bring, range(len(run.items)), width=transfer.files, stop=transfer.stop):
-        # Leaving at once would stop the invocation, and with it the other runs.
         if isinstance(outcome, SupervisorError):
-            first = first or outcome
-        elif outcome is not None:
+            raise outcome
+        if outcome is not None:
             report.inputs.add(outcome)
-    if first is not None:
-        raise first
     return tuple(path for path in destinations if path.exists())
 
 

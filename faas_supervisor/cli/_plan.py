@@ -32,7 +32,7 @@ def dry_run(call: Call) -> dict[str, Any]:
     plugins = Plugins(call.environment)
     function = configure(call, plugins)
     event = decode(call.body, headers=call.headers, decoder=plugins.decode)
-    plan = make_plan(event, function)
+    plan = make_plan(event, function, plugins.spec)
     with Workspace(call.environment) as workspace, stores_of(function, plugins) as stores:
         for name in plan.providers:
             stores.require(name)

@@ -173,6 +173,8 @@ class ProviderSpec:
         factory: Makes a provider from an instance of `settings`. SDKs are imported here, not before.
         api_version: The version of this interface that the plugin was written for.
         summary: One sentence for `supervisor plugins`.
+        locate: Turns the path that an event tells into the provider's own, or returns None for one that is not
+            on the provider with these settings. For stores whose events tell more than a path, such as a space.
     """
 
     type: str
@@ -180,3 +182,4 @@ class ProviderSpec:
     factory: Callable[[Any], StorageProvider]
     api_version: int = API_VERSION
     summary: str = ""
+    locate: Callable[[Any, str], str | None] | None = None
