@@ -32,7 +32,7 @@ demo: .venv/installed
 
 test: .venv/installed
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(WITHOUT_CEPH)
+	$(BIN)/coverage run -m pytest $(WITHOUT_CEPH) --numprocesses 4 --dist loadscope
 
 test-ceph: .venv/installed
 	$(BIN)/pytest tests/ceph

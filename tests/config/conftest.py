@@ -20,8 +20,8 @@ FILE = "function_config.yaml"
 
 @dataclass(frozen=True)
 class MinioSettings:
-    access_key: Secret = setting("Who.")  # noqa: RUF009
-    secret_key: Secret = setting("The password.")  # noqa: RUF009
+    access_key: Secret = setting("Who.")
+    secret_key: Secret = setting("The password.")
     endpoint: str = setting("Where.", default="http://minio-service.minio:9000")
     region: str = setting("Which.", default="us-east-1")
     verify: bool = setting("Whether.", default=True)
@@ -29,8 +29,8 @@ class MinioSettings:
 
 @dataclass(frozen=True)
 class S3Settings:
-    access_key: Secret | None = setting("Who.", default=None, env="AWS_ACCESS_KEY_ID")  # noqa: RUF009
-    secret_key: Secret | None = setting("The password.", default=None, env="AWS_SECRET_ACCESS_KEY")  # noqa: RUF009
+    access_key: Secret | None = setting("Who.", default=None, env="AWS_ACCESS_KEY_ID")
+    secret_key: Secret | None = setting("The password.", default=None, env="AWS_SECRET_ACCESS_KEY")
     region: str | None = setting("Which.", default=None, env="AWS_REGION")
 
 
@@ -38,7 +38,7 @@ class S3Settings:
 class WebdavSettings:
     hostname: str = setting("Where.")
     login: str = setting("Who.", credential=True, env="WEBDAV_LOGIN")
-    password: Secret = setting("The password.")  # noqa: RUF009
+    password: Secret = setting("The password.")
 
     def __post_init__(self) -> None:
         if "://" in self.hostname:
@@ -56,7 +56,7 @@ class OddSettings:
 
 @dataclass(frozen=True)
 class BrokenSettings:
-    where: dict[str, str] = setting("No such type can be read.")  # noqa: RUF009
+    where: dict[str, str] = setting("No such type can be read.")
 
 
 CLASSES = {

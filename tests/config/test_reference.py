@@ -47,7 +47,7 @@ def test_every_key_of_an_entry_is_described():
 @dataclass(frozen=True)
 class Settings:
     host: str = setting("Where.")
-    token: Secret = setting("The password.", env="TOKEN")  # noqa: RUF009
+    token: Secret = setting("The password.", env="TOKEN")
     engine: Literal["a", "b"] = setting("This | that.", default="a")
     size: int | None = setting("Maybe.", default=None)
     verify: bool = setting("Whether.", default=False)

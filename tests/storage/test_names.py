@@ -92,19 +92,18 @@ class TestSafeJoin:
         root = tmp_path_factory.getbasetemp()
         try:
             made = safe_join(root, name)
-        except EventError as error:
-            assert error.failure is Failure.EVENT
-            assert str(error).isprintable()
-        else:
-            if "/" not in name:
-                made.write_bytes(b"")
-                assert os.fsencode(name) in os.listdir(os.fsencode(root))
-                made.unlink()
+        except EventError:
+            return
+        if "/" not in name:
+            made.write_bytes(b"")
+            assert name in [path.name for path in root.iterdir()]
+            made.unlink()
 
     @cases(REFUSED)
     def test_these_are_refused(self, name):
         with pytest.raises(EventError) as caught:
             safe_join(ROOT, name)
+        assert caught.value.failure is Failure.EVENT
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 600
 
@@ -183,12 +182,14 @@ class TestValidate:
         assert str(caught.value).isprintable()
 
     @given(any_name)
-    def test_only_invalid_path_is_raised_for_any_text(self, path):
+    def test_only_invalid_path_is_raised_for_any_text_and_says_so_on_one_line(self, path):
         for capabilities in (OBJECTS, FOLDERS):
+            message = ""
             try:
                 validate(path, capabilities)
             except InvalidPath as error:
-                assert str(error).isprintable()
+                message = str(error)
+            assert message.isprintable()
 
 
 @pytest.mark.parametrize(("folder", "name", "path"), [("", "a", "a"), ("b", "a", "b/a"), ("b/c", "d/e", "b/c/d/e")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from faas_supervisor.storage import Secret
@@ -306,10 +308,46 @@ fi
         yield Site(url, home / "data", "", certificates.ca)
 
 
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """An OIDC provider whose access tokens last `life` seconds."""
+
+    url: str
+    life: int
+
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.url}/oauth2/token"
+
+    def refresh_token(self) -> str:
+        """Log somebody in, and return the refresh token that they get."""
+        client = {"client_id": "supervisor", "redirect_uri": "http://localhost/callback"}
+        asked = {**client, "response_type": "code", "scope": "openid offline_access"}
+        with httpx.Client(base_url=self.url, trust_env=False) as browser:
+            sent_to = browser.post("/oauth2/authorize", params=asked, data={"sub": LOGIN}).headers["Location"]
+            form = {**client, "grant_type": "authorization_code", "code": httpx.URL(sent_to).params["code"]}
+            answer = browser.post("/oauth2/token", data=form, auth=("supervisor", "client-secret-0003"))
+            return answer.raise_for_status().json()["refresh_token"]
+
+    def knows(self, authorization: str) -> bool:
+        """Whether the header holds a token of this provider that is still good."""
+        with httpx.Client(base_url=self.url, trust_env=False) as resource:
+            return resource.get("/userinfo", headers={"Authorization": authorization}).status_code == 200
+
+
+@pytest.fixture(scope="session")
+def oidc(homes: Callable[[str], Path]) -> Iterator[Oidc]:
+    """oidc-provider-mock, in a process of its own: it warns about its libraries."""
+    if importlib.util.find_spec("oidc_provider_mock") is None:
+        _skip("oidc-provider-mock", "pip install oidc-provider-mock")
+    port, life = _free_port(), 2
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "-p", str(port), "-e", str(life)]
+    with _running(command, [port], homes("oidc")):
+        yield Oidc(f"http://127.0.0.1:{port}", life)
+
+
 def _wait_for_pool(url: str, ca: str) -> None:
     """Wait until the door knows of the pool, which takes it some seconds."""
-    import httpx
-
     deadline = time.monotonic() + _START_TIME
     with httpx.Client(verify=ssl.create_default_context(cafile=ca), trust_env=False) as client:
         while time.monotonic() < deadline:

@@ -8,14 +8,14 @@ import pytest
 
 from faas_supervisor.storage import Secret
 from faas_supervisor_dcache.provider import make_provider
-from faas_supervisor_dcache.testing import FakeDoor
 from plugins.dcache.tests.contract import WebDavContract
-from plugins.dcache.tests.servers import STRANGER, STRANGERS_PASSWORD, Site, judge
+from plugins.dcache.tests.servers import STRANGER, STRANGERS_PASSWORD, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from faas_supervisor.storage import StorageProvider
+    from faas_supervisor_dcache.testing import FakeDoor
 
 
 class TestWsgiDav(WebDavContract):
@@ -82,12 +82,6 @@ class TestXRootD(WebDavContract):
 
 class TestFakeDoor(WebDavContract):
     """A door that behaves as dCache's: one-use tickets at a pool, checksums, and bytes that go there straight."""
-
-    @pytest.fixture
-    def door(self, wsgidav: Site) -> Iterator[FakeDoor]:
-        with FakeDoor(wsgidav.url, wsgidav.authorization) as door:
-            door.rules.judge = judge
-            yield door
 
     @pytest.fixture
     def site(self, wsgidav: Site, door: FakeDoor) -> Site:

@@ -1,0 +1,388 @@
+"""Running the script: its status is told, its output goes on as it comes, and nothing of it is left."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from faas_supervisor.errors import Failure, ScriptError, Terminated
+from faas_supervisor.script import _process, run
+
+TIMEOUT = 30
+
+
+class Collected:
+    """A sink that keeps what it gets, and tells when it has got something."""
+
+    def __init__(self):
+        self.pieces = []
+        self.got = threading.Event()
+
+    def write(self, data):
+        self.pieces.append(bytes(data))
+        self.got.set()
+
+    @property
+    def data(self):
+        return b"".join(self.pieces)
+
+
+class Ran:
+    """A finished shell script: how it ended, and what it wrote."""
+
+    def __init__(self, argv, environment=None, **options):
+        self.out, self.err = Collected(), Collected()
+        environment = {"PATH": os.environ["PATH"]} if environment is None else environment
+        self.outcome = run(argv, environment, stdout=self.out, stderr=self.err, **options)
+        self.status = self.outcome.status
+
+
+def sh(code, *arguments, **options):
+    return Ran(["/bin/sh", "-c", code, "sh", *arguments], **options)
+
+
+def python(code, *arguments, **options):
+    return Ran([sys.executable, "-c", textwrap.dedent(code), *arguments], **options)
+
+
+def alive(pid):
+    """Whether a process is there and no zombie that nobody has buried yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:  # noqa: PTH123
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(holds):
+    """Wait for what the kernel does on its own, such as letting a killed process vanish."""
+    until = time.monotonic() + TIMEOUT
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.01)
+    return holds()
+
+
+@pytest.fixture(params=["pidfd", "polling"])
+def _with_and_without_a_process_handle(request, monkeypatch):
+    if request.param == "polling":
+
+        def refuse(_pid, _flags=0):
+            raise OSError(errno.ENOSYS, "Function not implemented")
+
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+
+
+@pytest.mark.usefixtures("_with_and_without_a_process_handle")
+class TestHowItEnds:
+    @pytest.mark.parametrize("status", [0, 1, 2, 110, 126, 127, 137, 143, 255])
+    def test_its_status_is_told_as_it_is(self, status):
+        ran = sh(f"exit {status}")
+        assert (ran.status, ran.outcome.signal) == (status, None)
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE, 64])
+    def test_a_signal_is_128_more(self, number):
+        ran = sh(f"kill -{int(number)} $$")
+        assert (ran.status, ran.outcome.signal) == (128 + number, number)
+
+    def test_both_outputs_arrive_apart(self):
+        ran = sh("echo out; echo err >&2; exit 3")
+        assert (ran.out.data, ran.err.data, ran.status) == (b"out\n", b"err\n", 3)
+
+    def test_the_last_words_arrive(self):
+        ran = sh("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done")
+        assert ran.out.data.splitlines()[-1] == b"line 1999"
+        assert ran.out.data.count(b"\n") == 2000
+
+    def test_output_that_is_not_utf8_arrives_byte_for_byte(self):
+        ran = python("import sys; sys.stdout.buffer.write(bytes(range(256)))")
+        assert ran.out.data == bytes(range(256))
+
+    def test_a_script_that_closes_its_outputs_goes_on(self):
+        ran = sh("exec >&- 2>&-; sleep 0.3; exit 7")
+        assert ran.status == 7
+        assert ran.outcome.wall >= 0.3
+
+    def test_waiting_for_it_costs_next_to_nothing(self):
+        before = time.process_time()
+        sh("exec >&- 2>&-; sleep 1")
+        assert time.process_time() - before < 0.5
+
+    def test_output_comes_while_it_runs(self, tmp_path):
+        go = tmp_path / "go"
+        os.mkfifo(go)
+        out, err = Collected(), Collected()
+        environment = {"PATH": os.environ["PATH"]}
+        argv = ["/bin/sh", "-c", f"echo early; read line < {go}; echo late"]
+        ends = []
+        thread = threading.Thread(
+            target=lambda: ends.append(run(argv, environment, stdout=out, stderr=err)), daemon=True
+        )
+        thread.start()
+        assert out.got.wait(TIMEOUT)
+        assert out.data == b"early\n"
+        assert ends == []
+        go.write_text("now\n")
+        thread.join(TIMEOUT)
+        assert out.data == b"early\nlate\n"
+
+    def test_its_costs_are_told(self):
+        ran = python("x = bytearray(50_000_000); sum(range(2_000_000))")
+        assert ran.outcome.user > 0
+        assert ran.outcome.peak_memory > 50_000_000
+        assert ran.outcome.wall >= ran.outcome.user / os.cpu_count()
+
+    def test_a_background_process_that_holds_the_output_is_not_waited_for_and_does_not_stay(self):
+        ran = sh("sleep 1000 & echo $!; exit 5")
+        assert ran.status == 5
+        assert ran.outcome.wall < 100
+        assert wait_until(lambda: not alive(int(ran.out.data)))
+
+    def test_a_background_process_that_never_stops_writing_does_not_hold_us(self):
+        class Slow(Collected):
+            def write(self, data):
+                super().write(data)
+                time.sleep(0.01)  # long enough for the writers to fill the pipe again
+                assert len(self.pieces) < 200
+
+        argv = ["/bin/sh", "-c", "yes & yes & yes & sleep 0.1; exit 5"]
+        assert run(argv, {"PATH": os.environ["PATH"]}, stdout=Slow(), stderr=Collected()).status == 5
+
+
+class TestItsSurroundings:
+    def test_its_input_is_at_its_end_whatever_is_in_ours(self):
+        ours = os.dup(0)
+        reader, writer = os.pipe()
+        os.write(writer, b"the event")
+        os.close(writer)
+        os.dup2(reader, 0)
+        try:
+            assert sh("cat; echo done").out.data == b"done\n"
+        finally:
+            os.dup2(ours, 0)
+            os.close(ours)
+            os.close(reader)
+
+    def test_its_environment_is_the_one_that_is_given(self):
+        ran = Ran(["/usr/bin/env"], {"A": "1", "B": "two words"})
+        assert sorted(ran.out.data.splitlines()) == [b"A=1", b"B=two words"]
+
+    def test_it_leads_a_session_of_its_own(self):
+        ran = python("import os; print(os.getsid(0) == os.getpid() == os.getpgrp())")
+        assert ran.out.data == b"True\n"
+
+    def test_it_inherits_nothing_but_its_three_streams(self, tmp_path):
+        with (tmp_path / "ours").open("w") as ours:
+            os.set_inheritable(ours.fileno(), True)  # noqa: FBT003
+            high = os.dup2(ours.fileno(), 200, inheritable=True)
+            try:
+                ran = python("import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))")
+            finally:
+                os.close(high)
+        *streams, listing = json.loads(ran.out.data)
+        assert streams == [0, 1, 2]
+        assert listing == 3
+
+    def test_signals_that_python_ignores_are_not_ignored(self):
+        ran = sh("trap - PIPE; grep -i sig[ib] /proc/self/status")
+        found = dict(line.split(b":\t") for line in ran.out.data.splitlines())
+        of_the_c_library = 1 << 31 | 1 << 32  # 32 and 33, which nobody can change
+        assert int(found[b"SigIgn"], 16) & ~of_the_c_library == 0
+        assert int(found[b"SigBlk"], 16) == 0
+
+    def test_a_signal_mask_of_ours_is_not_its_own(self):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            ran = sh("kill -TERM $$; exit 0")
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        assert ran.outcome.signal == signal.SIGTERM
+
+    def test_a_pipe_that_its_reader_leaves_ends_the_writer(self):
+        """`yes | head` would never end if SIGPIPE were ignored."""
+        assert sh("yes | head -1").out.data == b"y\n"
+
+    def test_nothing_of_ours_stays_open(self):
+        sh("exit 0")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(5):
+            sh("echo x; exit 1")
+            with pytest.raises(ScriptError):
+                Ran(["/no/such/program"])
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+    def test_no_zombie_stays(self):
+        sh("exit 0")
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+
+class TestWhatCanNotStart:
+    @pytest.fixture
+    def file(self, tmp_path):
+        def write(content, mode):
+            file = tmp_path / "program"
+            file.write_bytes(content)
+            file.chmod(mode)
+            return str(file)
+
+        return write
+
+    def test_what_is_not_there(self):
+        with pytest.raises(ScriptError, match="/no/such/program can't be started: No such file") as caught:
+            Ran(["/no/such/program"])
+        assert caught.value.failure is Failure.INTERPRETER_MISSING
+        assert caught.value.failure.exit_code == 127
+
+    @pytest.mark.parametrize("mode", [0o644, 0o755], ids=["not-executable", "no-program"])
+    def test_what_can_not_be_executed(self, file, mode):
+        with pytest.raises(ScriptError) as caught:
+            Ran([file(b"\x7fELF nonsense", mode)])
+        assert caught.value.failure is Failure.NOT_EXECUTABLE
+        assert caught.value.failure.exit_code == 126
+
+    def test_a_folder(self, tmp_path):
+        with pytest.raises(ScriptError, match="Permission denied") as caught:
+            Ran([str(tmp_path)])
+        assert caught.value.failure is Failure.NOT_EXECUTABLE
+
+    def test_an_environment_that_is_too_large(self):
+        with pytest.raises(ScriptError, match="the environment is too large") as caught:
+            sh("exit 0", environment={"A": "x" * 200_000})
+        assert caught.value.failure is Failure.NOT_EXECUTABLE
+
+    def test_an_environment_that_is_too_large_altogether(self):
+        with pytest.raises(ScriptError, match="the environment is too large"):
+            sh("exit 0", environment={f"A{number}": "x" * 100_000 for number in range(100)})
+
+
+class TestBreakingTheWait:
+    """As a signal handler does: an exception out of nowhere, in the thread that waits."""
+
+    @pytest.fixture
+    def break_off(self):
+        """Raise `Terminated` in the main thread as soon as a sink has got something."""
+
+        class Breaking(Collected):
+            def write(self, data):
+                super().write(data)
+                if b"ready" in self.data and not self.broken:
+                    self.broken = True
+                    raise Terminated("stop")
+
+            broken = False
+
+        def start(code, grace=TIMEOUT):
+            out = Breaking()
+            begun = time.monotonic()
+            with pytest.raises(Terminated):
+                run(["/bin/sh", "-c", code], {"PATH": os.environ["PATH"]}, stdout=out, stderr=Collected(), grace=grace)
+            return out.data, time.monotonic() - begun
+
+        return start
+
+    def test_the_script_is_asked_to_end_and_may_say_goodbye(self, break_off):
+        said, _ = break_off("trap 'echo goodbye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+        assert said == b"ready\ngoodbye\n"
+
+    def test_one_that_does_not_listen_is_killed(self, break_off):
+        said, seconds = break_off("trap '' TERM; echo $$ ready; while :; do sleep 0.05; done", grace=0.3)
+        assert 0.3 <= seconds < TIMEOUT
+        assert not alive(int(said.split()[0]))
+
+    def test_its_children_end_with_it(self, break_off):
+        said, _ = break_off("sleep 1000 & echo $! ready; wait")
+        assert wait_until(lambda: not alive(int(said.split()[0])))
+
+    def test_a_signal_handler_breaks_the_wait(self, tmp_path):
+        """The real thing: SIGTERM in a process that waits for a script."""
+        code = """
+            import signal, sys
+            from faas_supervisor.script import run
+            from faas_supervisor.errors import Terminated
+
+            class Out:
+                def write(self, data):
+                    sys.stdout.buffer.write(data)
+                    sys.stdout.flush()
+
+            class Nothing:
+                def write(self, data):
+                    pass
+
+            def end(*_):
+                raise Terminated("stop")
+
+            signal.signal(signal.SIGTERM, end)
+            try:
+                run(["/bin/sh", "-c", "trap 'echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"],
+                    {"PATH": "/usr/bin:/bin"}, stdout=Out(), stderr=Nothing())
+            except Terminated:
+                print("terminated", flush=True)
+        """
+        child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE)
+        try:
+            assert child.stdout.readline() == b"ready\n"
+            child.terminate()
+            assert child.communicate(timeout=TIMEOUT)[0] == b"bye\nterminated\n"
+        finally:
+            child.kill()
+            child.wait()
+
+
+def test_200_megabytes_of_output_need_no_memory():
+    """Measured in a process of its own, whose largest size says it."""
+    code = """
+        import resource, sys
+        from faas_supervisor.script import run
+
+        class Count:
+            total = 0
+            def write(self, data):
+                self.total += len(data)
+
+        out = Count()
+        run(["/bin/sh", "-c", "true"], {}, stdout=out, stderr=out)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        outcome = run(["/bin/sh", "-c", "head -c 200000000 /dev/zero; head -c 1000000 /dev/zero >&2"],
+                      {"PATH": "/usr/bin:/bin"}, stdout=out, stderr=out)
+        print(out.total, outcome.status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, timeout=120)
+    total, status, grown = map(int, done.stdout.split())
+    assert (total, status) == (201_000_000, 0)
+    assert grown < 4096  # KiB
+
+
+def test_a_script_may_be_started_from_any_thread():
+    ends = []
+    thread = threading.Thread(target=lambda: ends.append(sh("exit 4").status))
+    thread.start()
+    thread.join(TIMEOUT)
+    assert ends == [4]
+
+
+def test_a_limit_of_ours_on_open_files_is_no_matter():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert sh("ulimit -n").out.data.strip() in {str(soft).encode(), b"unlimited"}
+    assert hard >= soft
+
+
+def test_without_a_process_handle_it_says_so_at_debug(monkeypatch, caplog):
+    def refuse(_pid, _flags=0):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    caplog.set_level("DEBUG", "faas_supervisor")
+    assert sh("exit 0").status == 0
+    assert f"every {_process._POLL_MS} ms" in caplog.text
