@@ -181,6 +181,18 @@ class TestPlugins:
 
         fails(done, service, 113, "plugin", "'broken'", "faas-supervisor-broken 1.2.3", "RuntimeError: no licence file")
 
+    def test_a_callers_header_is_no_proxy_for_it(self, service, tmp_path):
+        code = """\
+from urllib.request import getproxies
+raise RuntimeError(f"proxies: {getproxies()}")
+"""
+        service.provider("broken.default")
+        service.outputs("broken.default out")
+
+        done = service.job(b"x", PYTHONPATH=install(tmp_path, "broken", code), Http_Proxy="http://elsewhere:80")
+
+        fails(done, service, 113, "plugin", "proxies: {}")
+
     def test_one_that_raises_at_import_does_no_harm_where_it_is_not_needed(self, service, tmp_path):
         path = install(tmp_path, "broken", "raise RuntimeError('no licence file')")
 

@@ -154,9 +154,14 @@ class TestThreads:
 class TestClosing:
     def test_a_failing_invocation_closes_them_too(self):
         factory = Factory()
-        with pytest.raises(ConfigurationError), stores_of(factory) as stores:
-            stores.open("shelf.default")
-            stores.open("shelf.unknown")
+
+        def invocation():
+            with stores_of(factory) as stores:
+                stores.open("shelf.default")
+                stores.open("shelf.unknown")
+
+        with pytest.raises(ConfigurationError):
+            invocation()
         assert [provider.closed for provider in factory.made] == [1]
 
     def test_one_that_fails_to_close_is_a_warning_and_stops_no_other(self, caplog):
