@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from faas_supervisor import config, logs, script
 from faas_supervisor.cgroup import memory_limit
 from faas_supervisor.errors import ConfigurationError
-from faas_supervisor.storage import MemoryBudget
+from faas_supervisor.storage import MemoryBudget, Secret
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._store import Stores
 from faas_supervisor.storage._transfer import Transfer
@@ -71,7 +71,9 @@ def configure(call: Call, plugins: Plugins) -> Function:
 
     Raises:
         ConfigurationError: The configuration has faults.
+        PluginError: A plugin is broken, and plugins are to be strict.
     """
+    plugins.load_strictly()
     function = config.load(
         find_source(call.environment, call.config),
         environment=call.environment,
@@ -117,12 +119,22 @@ def find_script(call: Call, function: Function, folder: Path) -> Path:
 
 
 def credential_variables(function: Function) -> frozenset[str]:
-    """Return the names of the environment variables that settings of providers were taken from."""
+    """Return the names of the environment variables that credentials of providers were taken from."""
     return frozenset(
         origin.removeprefix("$")
         for path, origin in function.origins.items()
-        if path.startswith("storage_providers.") and origin.startswith("$")
+        if origin.startswith("$") and _is_credential(path, function)
     )
+
+
+def _is_credential(path: str, function: Function) -> bool:
+    section, _, rest = path.partition(".")
+    name, _, setting = rest.rpartition(".")
+    provider = function.providers.get(name)
+    if section != "storage_providers" or provider is None or provider.settings is None:
+        return False
+    known = {field.name: field for field in fields(provider.settings)}
+    return isinstance(getattr(provider.settings, setting), Secret) or known[setting].metadata["credential"]
 
 
 def stores_of(function: Function, plugins: Plugins) -> Stores:

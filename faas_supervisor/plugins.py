@@ -26,6 +26,9 @@ __all__ = ["GROUP", "Found", "Plugins", "installed"]
 
 GROUP: Final = "faas_supervisor"
 
+# Distributions are called after the type that they offer, but for this one.
+_DISTRIBUTIONS: Final = {"webdav": "dcache"}
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -181,6 +184,15 @@ class Plugins:
             self._failed[name] = error
             raise
 
+    def load_strictly(self) -> None:
+        """Load every allowed plugin if plugins are to be strict.
+
+        Raises:
+            PluginError: One of them is broken.
+        """
+        if self._strict:
+            self.load_all()
+
     def load_all(self) -> None:
         """Load every allowed plugin; a broken one is a warning, or an error if plugins are to be strict."""
         for name in self.found:
@@ -256,7 +268,7 @@ class Plugins:
         maybe = f'did you mean "{close[0]}"? ' if close else ""
         return PluginError(
             f"no plugin is installed for the provider type {name!r}",
-            hint=f"{maybe}pip install faas-supervisor-{close[0] if close else name}",
+            hint=f"{maybe}pip install faas-supervisor-{close[0] if close else _DISTRIBUTIONS.get(name, name)}",
         )
 
 

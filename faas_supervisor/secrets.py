@@ -15,7 +15,8 @@ MASKED: Final = "***"
 # Shorter values would blot out ordinary words; no store hands out credentials of three characters.
 _SHORTEST: Final = 4
 
-_known: set[str] = set()
+# The longest first, so that no part of a secret stays when a shorter one is in it.
+_known: list[str] = []
 
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
@@ -77,12 +78,13 @@ def remember(value: str) -> None:
         start, end = (0, 2, 3)[shift], len(encoded) - (0, 3, 2)[(shift + len(raw)) % 3]
         forms.update((encoded[start:end], encoded[start:end].translate(_URL_SAFE)))
     forms.add(base64.b64encode(raw).decode("ascii"))
-    _known.update(form for form in forms if len(form) >= _SHORTEST)
+    _known.extend(form for form in forms.difference(_known) if len(form) >= _SHORTEST)
+    _known.sort(key=len, reverse=True)
 
 
 def mask(text: str) -> str:
     """Return `text` with every known secret, signed URL parameter and URL user replaced by `***`."""
-    for value in sorted(_known, key=len, reverse=True):
+    for value in _known:
         if value in text:
             text = text.replace(value, MASKED)
     if "://" in text or "=" in text:

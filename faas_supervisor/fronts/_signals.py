@@ -25,6 +25,8 @@ def terminable(stop: threading.Event) -> Iterator[None]:
             stop.set()
             raise Terminated(f"the supervisor received {signal.Signals(number).name}")
 
+    # A parent may have us ignore the end of our children; then nobody could tell how the script ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

@@ -26,7 +26,7 @@ class MemoryBudget:
     A provider takes its share before it allocates, and sizes its concurrency by what it was given:
 
         with self.memory.share(least=part_size, most=10 * part_size) as granted:
-            concurrency = granted // part_size
+            concurrency = max(1, granted // part_size)
 
     A single big file so gets everything, many files get a part each, and the sum never exceeds `total`.
     """

@@ -30,20 +30,24 @@ def in_parallel(
     handled, in this function it is. When the consumer leaves early no more jobs begin, and those under way
     are waited for; but after `stop` was set, which ends them, only for a few seconds.
     """
-    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # noqa: PLC0415  # a run may have no files
+    from concurrent.futures import Future, ThreadPoolExecutor, wait  # noqa: PLC0415  # a run may have no files
+    from queue import SimpleQueue  # noqa: PLC0415  # as above
 
     source = iter(jobs)
     pool = ThreadPoolExecutor(max_workers=width, thread_name_prefix="transfer")
     pending: dict[Future[Done | SupervisorError], Job] = {}
+    # For hundreds of small files, `wait` for the first of many futures takes longer than the work itself.
+    ended: SimpleQueue[Future[Done | SupervisorError]] = SimpleQueue()
     try:
         while True:
             for job in islice(source, 2 * width - len(pending)):
-                pending[pool.submit(_outcome, work, job)] = job
+                future = pool.submit(_outcome, work, job)
+                pending[future] = job
+                future.add_done_callback(ended.put)
             if not pending:
                 break
-            # Each job has its own time-outs, so this wait ends.
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield pending.pop(future), future.result()
+            future = ended.get()  # each job has its own time-outs, so this wait ends
+            yield pending.pop(future), future.result()
     finally:
         under_way = [future for future in pending if not future.cancel()]
         hung = wait(under_way, timeout=_PATIENCE if stop.is_set() else None).not_done

@@ -78,7 +78,7 @@ class Capabilities:
 
 
 class Progress(Protocol):
-    """What a provider tells while it moves bytes. Either method may raise `Cancelled`; let it through."""
+    """What a provider tells while it moves bytes. What either method raises, such as `Cancelled`, goes through."""
 
     def start(self, total: int | None) -> None:
         """Say that bytes are about to move, and how many if that is known. Called once, before the first."""

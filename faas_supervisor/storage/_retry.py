@@ -26,10 +26,12 @@ class Retry:
     base: float = 0.5
     cap: float = 30.0
 
-    def delay(self, error: StorageError, attempt: int, started: float) -> float | None:
-        """Return the seconds to wait after the failed `attempt` (1 is the first), or None to give up."""
-        last = min(2, self.attempts) if isinstance(error, IntegrityError) else self.attempts
-        if not error.retryable or attempt >= last:
+    def delay(self, error: StorageError, attempt: int, started: float, *, again: bool = False) -> float | None:
+        """Return the seconds to wait after the failed `attempt` (1 is the first), or None to give up.
+
+        `again` says that bytes were wrong before: that may happen once.
+        """
+        if not error.retryable or attempt >= self.attempts or (again and isinstance(error, IntegrityError)):
             return None
         import random  # noqa: PLC0415  # only when something failed
 

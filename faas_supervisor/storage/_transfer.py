@@ -143,14 +143,15 @@ class Transfer:
     ) -> Transferred:
         self._refuse_lost(store, path, phase)
         started = time.monotonic()
-        number = 0
+        number, wrong = 0, False
         while True:
             number += 1
             try:
                 info = _guarded(attempt, Meter(label, self.stop, self.watch, room))
             except StorageError as error:
                 error.located(provider=store.name, path=path, phase=phase)
-                delay = self.retry.delay(error, number, started)
+                delay = self.retry.delay(error, number, started, again=wrong)
+                wrong = wrong or isinstance(error, IntegrityError)
                 if delay is None:
                     self._note_lost(store, error, started)
                     raise

@@ -11,7 +11,7 @@ from faas_supervisor import secrets
 
 @pytest.fixture(autouse=True)
 def _no_secrets_known(monkeypatch):
-    monkeypatch.setattr(secrets, "_known", set())
+    monkeypatch.setattr(secrets, "_known", [])
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from dataclasses import dataclass
 
 import pytest
 
@@ -18,9 +19,10 @@ from faas_supervisor.call import (
     stores_of,
     transfer_of,
 )
-from faas_supervisor.config import Function
+from faas_supervisor.config import Function, Provider
 from faas_supervisor.errors import ConfigurationError
 from faas_supervisor.plugins import Plugins
+from faas_supervisor.storage import Secret, setting
 
 TEXT = """
 name: counter
@@ -97,16 +99,29 @@ class TestPlaces:
             find_script(called(), Function(file="$FUNCTION_CONFIG"), tmp_path)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a provider."""
+
+    key: str = setting("Names the user.", credential=True)
+    secret: Secret = setting("Proves it.")
+    region: str = setting("Where.")
+
+
 class TestSecrets:
-    def test_variables_that_provider_settings_came_from_are_named(self):
+    def test_variables_that_credentials_came_from_are_named_and_no_others(self):
+        settings = Settings(key="k", secret=Secret("very-secret"), region="r")
         function = Function(
+            providers={"shelf.a.b": Provider("shelf.a.b", "shelf", settings)},
             origins={
-                "storage_providers.s3.default.secret_key": "$AWS_SECRET_ACCESS_KEY",
-                "storage_providers.s3.default.access_key": "function.yaml:3:4",
+                "storage_providers.shelf.a.b.secret": "$SHELF_SECRET",
+                "storage_providers.shelf.a.b.key": "$SHELF_KEY",
+                "storage_providers.shelf.a.b.region": "$SHELF_REGION",
+                "storage_providers.shelf.a.b": "function.yaml:3:4",
                 "log_level": "$LOG_LEVEL",
-            }
+            },
         )
-        assert credential_variables(function) == {"AWS_SECRET_ACCESS_KEY"}
+        assert credential_variables(function) == {"SHELF_SECRET", "SHELF_KEY"}
 
 
 class TestMemory:

@@ -215,3 +215,35 @@ class TestPathsThatTellMore:
     def test_a_missing_plugin_is_named_rather_than_a_missing_configuration(self):
         with pytest.raises(PluginError, match="rucio"):
             plan(record("scope/name", "rucio"))
+
+
+class TestEventsWithoutAFolder:
+    """dCache tells a file's name and through which subscription it comes, but not where the file is."""
+
+    @pytest.fixture
+    def locate(self):
+        def plan_with(*inputs, name="a.txt"):
+            function = replace(FUNCTION, inputs=inputs, providers=providers("webdav.default", "dcache.default"))
+            seen = Record(name, provider="dcache", subscription="s1")
+            return sources(plan(seen, function=function))
+
+        return plan_with
+
+    @pytest.mark.parametrize("provider", ["webdav.default", "dcache.default"])
+    def test_the_folder_is_that_of_the_only_input_on_webdav(self, locate, provider):
+        assert locate(Input("minio.default", "b"), Input(provider, "data/in")) == [
+            Source(provider, ObjectRef("data/in/a.txt"), None)
+        ]
+
+    @pytest.mark.parametrize(
+        ("inputs", "told"),
+        [
+            ((), r"\(none\)"),
+            ((Input("webdav.default", "x"), Input("dcache.default", "y")), r"\(webdav\.default x, dcache\.default y\)"),
+        ],
+        ids=["none", "two"],
+    )
+    def test_without_one_it_is_told(self, locate, inputs, told):
+        with pytest.raises(ConfigurationError, match=told) as caught:
+            locate(*inputs, name="a\nb")
+        assert str(caught.value).isprintable()

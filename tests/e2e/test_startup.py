@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 SDKS = {"boto3", "botocore", "minio", "obstore", "requests", "urllib3", "s3transfer", "certifi"}
 HEAVY = {"click", "importlib.metadata", "subprocess", "tempfile", "asyncio", "http.client", "ssl", "email"}
 
-# Run by the interpreter whenever it ends, in the process that handled the event.
+# Writes down what is imported when the process ends that handled the event.
 WATCH = """
-import atexit, os, sys
-atexit.register(lambda: open(os.environ["MODULES"], "w").write("\\n".join(sys.modules)))
+import os, sys
+leave = os._exit
+def write_and_leave(code):
+    with open(os.environ["MODULES"], "w") as listed:
+        listed.write("\\n".join(sys.modules))
+    leave(code)
+os._exit = write_and_leave
 """
 
 

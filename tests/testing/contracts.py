@@ -19,7 +19,7 @@ class FileContract(LocalStorageContract):
     provider_class = FileProvider
     part_size = 4 * MIB  # what moves between two looks at the progress
     memory_parts = 1
-    model_examples = 30
+    model_examples = 100
     secrets = ()
 
     @pytest.fixture

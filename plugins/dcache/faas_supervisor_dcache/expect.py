@@ -21,8 +21,10 @@ _PATIENCE: Final = 1.0
 _WANTED: Final = b"\r\nexpect: 100-continue\r\n"
 _STATUS: Final = len(b"HTTP/1.1 100")
 
-# What one read may bring. A small share of a core's work goes into each.
+# How much is handed on in one piece. TLS brings at most 16 KiB at a time, and each piece costs httpx as much as
+# decrypting it did.
 _READ: Final = 256 * 1024
+_RECORD: Final = 16 * 1024
 
 
 class PatientTransport(httpx.HTTPTransport):
@@ -61,7 +63,14 @@ class _Stream(httpcore.NetworkStream):
         if self._early:
             early, self._early = self._early, b""
             return early
-        return self._stream.read(max(max_bytes, _READ), timeout)
+        if self._stream.get_extra_info("ssl_object") is None:
+            return self._stream.read(max(max_bytes, _READ), timeout)
+        pieces = [self._stream.read(_RECORD, timeout)]
+        size = len(pieces[0])
+        while pieces[-1] and size < _READ and self._stream.get_extra_info("is_readable"):
+            pieces.append(self._stream.read(_RECORD, timeout))
+            size += len(pieces[-1])
+        return b"".join(pieces)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._waiting:

@@ -92,12 +92,13 @@ def answered(response: httpx.Response, *, path: str, endpoint: str) -> StorageEr
     kind, message = _BY_STATUS.get(status) or (
         (Unavailable, "the server failed") if status >= 500 else (StorageError, "the server refuses this")  # noqa: PLR2004
     )
-    said = _said(response)
+    body = _body(response)
+    said = _short(body) if response.headers.get("Content-Type", "text/plain").startswith("text/plain") else ""
     hint = _HINTS.get(kind, "")
     # dCache answers 400 for a body that is not what its checksum promised.
     if status == 400 and "checksum" in f"{response.reason_phrase} {said}".lower():  # noqa: PLR2004
         kind, message = IntegrityError, "the server received other bytes than were sent"
-    elif status == 400 and "https" in said.lower():  # noqa: PLR2004
+    elif status == 400 and "https" in body.lower():  # noqa: PLR2004
         kind, hint = InvalidConfiguration, "the port speaks TLS; write hostname with https://"
     text = f"{message} ({status}{f': {said}' if said else ''})"
     return kind(text, path=path, endpoint=endpoint, hint=hint, retry_after=_retry_after(response))
@@ -132,10 +133,8 @@ def unreachable(error: httpx.TransportError, *, path: str, endpoint: str) -> Sto
     return Unavailable("the connection was cut", path=path, endpoint=endpoint)
 
 
-def _said(response: httpx.Response) -> str:
-    """Return what the server says in plain text, on one line; dCache gives its reasons there."""
-    if not response.headers.get("Content-Type", "text/plain").startswith("text/plain"):
-        return ""
+def _body(response: httpx.Response) -> str:
+    """Return the beginning of the body; dCache gives its reasons there."""
     body = b""
     try:
         for piece in response.iter_raw():
@@ -144,7 +143,7 @@ def _said(response: httpx.Response) -> str:
                 break
     except (httpx.TransportError, httpx.StreamError):
         pass  # the status has come, and says enough
-    return _short(body[:_LONGEST_BODY].decode("utf-8", "replace"))
+    return body[:_LONGEST_BODY].decode("utf-8", "replace")
 
 
 def _retry_after(response: httpx.Response) -> float | None:

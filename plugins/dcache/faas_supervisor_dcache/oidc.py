@@ -45,7 +45,10 @@ class RefreshedToken:
         self._refresh_token = settings.refresh_token or Secret("")
         asked = {"client_id": settings.client_id, "scope": " ".join(settings.scopes), "audience": settings.audience}
         self._asked: Final = {name: value for name, value in asked.items() if value}
-        self._login: Final = (settings.client_id or "", settings.client_secret) if settings.client_secret else None
+        secret = settings.client_secret
+        self._client_auth: Final = (
+            httpx.BasicAuth(settings.client_id or "", secret.reveal()) if secret else httpx.Auth()
+        )
         # A token from the settings is used until it is refused: when it expires is not known.
         self._header = Secret(bearer(settings.token.reveal())) if settings.token else Secret("")
         self._expires = float("inf") if settings.token else 0.0
@@ -75,8 +78,9 @@ class RefreshedToken:
         form = {"grant_type": "refresh_token", "refresh_token": self._refresh_token.reveal(), **self._asked}
         began = self._clock()
         with translated("", self._endpoint):
-            auth = (self._login[0], self._login[1].reveal()) if self._login else None
-            response = self._client.post(self._endpoint, data=form, headers={"Accept": "application/json"}, auth=auth)
+            response = self._client.post(
+                self._endpoint, data=form, headers={"Accept": "application/json"}, auth=self._client_auth
+            )
         if response.status_code != httpx.codes.OK:
             raise self._refusal(response)
         try:

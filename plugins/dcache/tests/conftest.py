@@ -32,6 +32,7 @@ def door(_door: FakeDoor) -> FakeDoor:
     """A fake dCache in front of WsgiDAV, with the same users as Apache has."""
     _door.rules = Rules(judge=judge)
     _door.seen.clear()
+    _door.tickets.clear()
     return _door
 
 

@@ -310,24 +310,30 @@ fi
 
 @dataclass(frozen=True, slots=True)
 class Oidc:
-    """An OIDC provider whose access tokens last `life` seconds."""
+    """An OIDC provider whose access tokens last two seconds, at least those that are not refreshed ones."""
 
     url: str
-    life: int
 
-    @property
-    def token_endpoint(self) -> str:
-        return f"{self.url}/oauth2/token"
+    def settings(self, refresh_token: Secret) -> dict[str, object]:
+        """Return the settings of somebody who has this token."""
+        return {
+            "refresh_token": refresh_token,
+            "client_id": "supervisor",
+            "client_secret": Secret("client-secret-0003"),
+            "token_endpoint": f"{self.url}/oauth2/token",
+            "scopes": ("openid",),
+        }
 
-    def refresh_token(self) -> str:
-        """Log somebody in, and return the refresh token that they get."""
+    def log_in(self) -> tuple[Secret, Secret]:
+        """Log somebody in, and return the access token and the refresh token that they get."""
         client = {"client_id": "supervisor", "redirect_uri": "http://localhost/callback"}
         asked = {**client, "response_type": "code", "scope": "openid offline_access"}
         with httpx.Client(base_url=self.url, trust_env=False) as browser:
             sent_to = browser.post("/oauth2/authorize", params=asked, data={"sub": LOGIN}).headers["Location"]
             form = {**client, "grant_type": "authorization_code", "code": httpx.URL(sent_to).params["code"]}
             answer = browser.post("/oauth2/token", data=form, auth=("supervisor", "client-secret-0003"))
-            return answer.raise_for_status().json()["refresh_token"]
+            tokens = answer.raise_for_status().json()
+            return Secret(tokens["access_token"]), Secret(tokens["refresh_token"])
 
     def knows(self, authorization: str) -> bool:
         """Whether the header holds a token of this provider that is still good."""
@@ -340,10 +346,10 @@ def oidc(homes: Callable[[str], Path]) -> Iterator[Oidc]:
     """oidc-provider-mock, in a process of its own: it warns about its libraries."""
     if importlib.util.find_spec("oidc_provider_mock") is None:
         _skip("oidc-provider-mock", "pip install oidc-provider-mock")
-    port, life = _free_port(), 2
-    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "-p", str(port), "-e", str(life)]
+    port = _free_port()
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "-p", str(port), "-e", "2"]
     with _running(command, [port], homes("oidc")):
-        yield Oidc(f"http://127.0.0.1:{port}", life)
+        yield Oidc(f"http://127.0.0.1:{port}")
 
 
 def _wait_for_pool(url: str, ca: str) -> None:

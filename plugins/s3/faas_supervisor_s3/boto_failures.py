@@ -17,7 +17,14 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from faas_supervisor.errors import AuthenticationFailed, Cancelled, InvalidConfiguration, InvalidPath, StorageError
+from faas_supervisor.errors import (
+    AuthenticationFailed,
+    Cancelled,
+    InvalidConfiguration,
+    InvalidPath,
+    StorageError,
+    SupervisorError,
+)
 from faas_supervisor_s3.failures import answered, unreachable
 
 if TYPE_CHECKING:
@@ -36,7 +43,7 @@ def translated(path: str, endpoint: str) -> Iterator[None]:
     except Boto3Error as error:
         # S3UploadFailedError has no cause; what the server said is what it was raised in the middle of.
         inner = error.__context__
-        if isinstance(inner, (StorageError, Cancelled)):
+        if isinstance(inner, (SupervisorError, Cancelled)):
             raise inner from None
         raise _failure(inner if isinstance(inner, (ClientError, BotoCoreError)) else error, path, endpoint) from error
     except (ClientError, BotoCoreError) as error:
