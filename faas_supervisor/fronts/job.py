@@ -18,7 +18,7 @@ from faas_supervisor.report import Report
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["handle", "main"]
+__all__ = ["handle", "main", "request_headers"]
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -41,7 +41,23 @@ def main(environment: Mapping[str, str]) -> int:
         return error.failure.exit_code
     if note:
         logs.log.info("%s", note)
-    return handle(Call(body, environment, stdout=Descriptor(1), stderr=Descriptor(2)))
+    return handle(
+        Call(body, environment, stdout=Descriptor(1), stderr=Descriptor(2), headers=request_headers(environment))
+    )
+
+
+def request_headers(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of the request that a watchdog started us for, by lower-case name; none in a Job.
+
+    The classic watchdog of OpenFaaS sets `Http_Method`, and `Http_Ce_Id` for a header `Ce-Id`.
+    """
+    if "Http_Method" not in environment:
+        return {}
+    return {
+        name.removeprefix("Http_").replace("_", "-").lower(): value
+        for name, value in environment.items()
+        if name.startswith("Http_")
+    }
 
 
 def handle(call: Call) -> int:

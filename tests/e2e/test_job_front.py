@@ -151,3 +151,33 @@ def test_the_container_ends_with_our_own_status(service, shell):
     done = as_oscar(service, shell, "echo $EVENT | supervisor", EVENT=missing)
 
     fails(done, service, 115, "input_missing", "file.local in/missing.txt", "no such file")
+
+
+class TestBehindAWatchdog:
+    """One process for each request, its headers in variables."""
+
+    CLOUDEVENT = {  # noqa: RUF012  # read only
+        "Http_Method": "POST",
+        "Http_Content_Type": "text/plain",
+        "Http_Ce_Specversion": "1.0",
+        "Http_Ce_Id": "42",
+        "Http_Ce_Type": "org.example.greeting",
+        "Http_Ce_Source": "/example",
+    }
+
+    def test_a_cloudevent_in_binary_mode_is_known_by_its_headers(self, service):
+        service.script = 'echo "$CE_TYPE $CE_ID"; cat "$INPUT_FILE_PATH"'
+
+        done = service.job(b"hello", **self.CLOUDEVENT)
+
+        succeeds(done, service)
+        assert done.stdout == b"org.example.greeting 42\nhello"
+
+    def test_in_a_job_such_variables_are_the_users_own(self, service):
+        service.script = 'echo "${CE_TYPE-none}"'
+        del (headers := dict(self.CLOUDEVENT))["Http_Method"]
+
+        done = service.job(b"hello", **headers)
+
+        succeeds(done, service)
+        assert done.stdout == b"none\n"

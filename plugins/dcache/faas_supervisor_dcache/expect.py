@@ -21,9 +21,7 @@ _PATIENCE: Final = 1.0
 _WANTED: Final = b"\r\nexpect: 100-continue\r\n"
 _STATUS: Final = len(b"HTTP/1.1 100")
 
-# How much is handed on in one piece. TLS brings at most 16 KiB at a time, and each piece costs httpx as much as
-# decrypting it did.
-_READ: Final = 256 * 1024
+# What TLS brings at a time. Each piece that is handed on costs httpx more than decrypting it did.
 _RECORD: Final = 16 * 1024
 
 
@@ -64,12 +62,10 @@ class _Stream(httpcore.NetworkStream):
             early, self._early = self._early, b""
             return early
         if self._stream.get_extra_info("ssl_object") is None:
-            return self._stream.read(max(max_bytes, _READ), timeout)
+            return self._stream.read(max_bytes, timeout)
         pieces = [self._stream.read(_RECORD, timeout)]
-        size = len(pieces[0])
-        while pieces[-1] and size < _READ and self._stream.get_extra_info("is_readable"):
+        while pieces[-1] and len(pieces) * _RECORD < max_bytes and self._stream.get_extra_info("is_readable"):
             pieces.append(self._stream.read(_RECORD, timeout))
-            size += len(pieces[-1])
         return b"".join(pieces)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -87,7 +83,7 @@ class _Stream(httpcore.NetworkStream):
         """Wait a moment for an answer, and return whether the body may be sent: it is `100`, or there is none."""
         try:
             while len(self._early) < _STATUS:
-                more = self._stream.read(_READ, _PATIENCE)
+                more = self._stream.read(_RECORD, _PATIENCE)
                 if not more:
                     return False
                 self._early += more
