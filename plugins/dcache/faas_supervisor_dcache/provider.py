@@ -42,7 +42,7 @@ __all__ = ["WebDavProvider", "make_provider"]
 
 _log: Final = logging.getLogger(__name__)
 
-_PIECE: Final = 128 * 1024
+_PIECE: Final = 256 * 1024
 
 _WANT: Final = {"Want-Digest": "adler32"}
 
