@@ -12,15 +12,17 @@ import tempfile
 from pathlib import Path
 
 from bench import tools
-from bench.cases import Objects, make_cases
+from bench.cases import Case, Objects, large_object, make_cases
 from bench.decoding import measure_decoding
 from bench.measure import Failed, race
 from bench.report import Circumstances, case_section, decoding_section, replaced
+from bench.science import onedata, webdav
 from tests.servers import seaweedfs
 
 PAGE = tools.ROOT / "docs" / "benchmarks.md"
 DECODING = "e"
-CASES = f"abcd{DECODING}"
+SCIENCE = {"f": webdav, "g": onedata}
+CASES = f"abcd{DECODING}{''.join(SCIENCE)}"
 
 
 def main() -> None:
@@ -43,20 +45,29 @@ def main() -> None:
 
 
 def _measure(runs: int, wanted: str) -> list[str]:
-    # The fixture is a plain generator once its decorator is taken off.
-    running = contextlib.contextmanager(inspect.unwrap(seaweedfs))
     sections = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, running() as server:
-        folder, objects = Path(name), Objects(server)
-        for letter, case in make_cases(server, objects, folder).items():
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        if set(wanted) & set("abcd"):
+            # The fixture is a plain generator once its decorator is taken off.
+            with contextlib.contextmanager(inspect.unwrap(seaweedfs))() as server:
+                cases = make_cases(server, Objects(server), folder)
+                sections += [_raced(letter, case, runs, folder) for letter, case in cases.items() if letter in wanted]
+        if DECODING in wanted:
+            sections.append(decoding_section(DECODING, measure_decoding(runs)))
+        for letter, running in SCIENCE.items():
             if letter in wanted:
-                print(f"{letter}: {case.title}", end=" ", flush=True)
-                verify = lambda outputs=case.outputs: objects.verify(outputs)  # noqa: E731
-                measured = race(case.contestants, runs=runs, folder=folder, verify=verify, clear=objects.clear)
-                sections.append(case_section(letter, case, measured))
-    if DECODING in wanted:
-        sections.append(decoding_section(DECODING, measure_decoding(runs)))
+                with running(folder, large_object()) as case:
+                    sections.append(_raced(letter, case, runs, folder))
     return sections
+
+
+def _raced(letter: str, case: Case, runs: int, folder: Path) -> str:
+    print(f"{letter}: {case.title}", end=" ", flush=True)
+    store = case.store
+    verify = lambda: store.verify(case.outputs)  # noqa: E731
+    measured = race(case.contestants, runs=runs, folder=folder, verify=verify, clear=store.clear)
+    return case_section(letter, case, measured)
 
 
 if __name__ == "__main__":

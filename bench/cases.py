@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.contestants import BUCKET, Commands, Object
 from bench.measure import Contestant, Failed
@@ -30,6 +30,16 @@ class Aim:
     below: str = ""
 
 
+class Store(Protocol):
+    """Where the contestants of a case leave their outputs."""
+
+    def verify(self, outputs: Mapping[str, str]) -> None:
+        """Raise `Failed` unless exactly these objects are below `out/`."""
+
+    def clear(self) -> None:
+        """Remove what is below `out/`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One table, and the digests by name of the objects that each contestant has to leave below `out/`."""
@@ -38,7 +48,8 @@ class Case:
     text: str
     contestants: Sequence[Contestant]
     outputs: Mapping[str, str]
-    aims: Sequence[Aim] = ()
+    aims: Sequence[Aim]
+    store: Store
 
 
 class Objects:
@@ -58,7 +69,7 @@ class Objects:
         found = {}
         for key in self._left():
             body = self._client.get_object(Bucket=BUCKET, Key=key)["Body"]
-            found[key.removeprefix("out/")] = _digest(body.read())
+            found[key.removeprefix("out/")] = digest(body.read())
         if found != outputs:
             wrong = sorted(name for name in {*found, *outputs} if found.get(name) != outputs.get(name))
             raise Failed(f"{len(wrong)} objects are missing, wrong or too many, such as {wrong[0]}")
@@ -76,7 +87,7 @@ class Objects:
 def make_cases(server: S3Server, objects: Objects, folder: Path) -> dict[str, Case]:
     """Put everything in its place, and return the cases by letter."""
     noise = random.Random(1)
-    small, large = noise.randbytes(1024), b"".join(noise.randbytes(MIB) for _ in range(256))
+    small, large = noise.randbytes(1024), large_object()
     files = {f"{number:03}.bin": noise.randbytes(10 * 1024) for number in range(_FILES)}
     prepared = folder / "prepared"
     prepared.mkdir()
@@ -91,6 +102,8 @@ def make_cases(server: S3Server, objects: Objects, folder: Path) -> dict[str, Ca
             "cheaper than the second row.",
             commands.starts(),
             {},
+            [],
+            objects,
         ),
         "b": Case(
             "1 KiB in and out",
@@ -98,26 +111,36 @@ def make_cases(server: S3Server, objects: Objects, folder: Path) -> dict[str, Ca
             "to upload, with a `cp` between. The second and third row are the supervisor with an SDK in the place of "
             "obstore.",
             commands.both_ways(small_object),
-            {"small": _digest(small)},
+            {"small": digest(small)},
             [Aim("cpu", most=0.120)],
+            objects,
         ),
         "c": Case(
             "256 MiB in and out",
             "The same with an object of 256 MiB.",
             commands.both_ways(objects.put("large", large)),
-            {"large": _digest(large)},
+            {"large": digest(large)},
             [Aim("cpu", below="s5cmd"), Aim("peak", most=96 * MIB)],
+            objects,
         ),
         "d": Case(
             f"{_FILES} files of 10 KiB out",
             f"The script copies a folder of {_FILES} files into its output folder; nothing is downloaded. A peer "
             "uploads a copy of the folder with one command.",
             commands.up(small_object),
-            {name: _digest(data) for name, data in files.items()},
+            {name: digest(data) for name, data in files.items()},
             [Aim("cpu", below="s5cmd")],
+            objects,
         ),
     }
 
 
-def _digest(data: bytes) -> str:
+def large_object() -> bytes:
+    """Return 256 MiB that no compression makes smaller."""
+    noise = random.Random(2)
+    return b"".join(noise.randbytes(MIB) for _ in range(256))
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data`."""
     return hashlib.sha256(data).hexdigest()

@@ -42,9 +42,14 @@ class _Machine(RuleBasedStateMachine):
 
     @rule(name=_names)
     def delete(self, name: str) -> None:
-        """Delete, whether or not something is there."""
+        """Delete, whether or not something is there; nothing is there then."""
         self.rig.provider.delete(self.rig.path(name))
         self.expected.pop(name, None)
+        try:
+            self.rig.provider.stat(self.rig.path(name))
+        except NotFound:
+            return
+        require(False, f"{name!r} was deleted, but `stat` still finds it")  # noqa: FBT003  # it is there
 
     @rule(name=_names)
     def download(self, name: str) -> None:

@@ -15,7 +15,7 @@ PEER = Measured("s5cmd", [Usage(0.4, 1.0, 30 * MIB)])
 
 
 def test_a_row_holds_medians_and_the_ratios_to_the_peer():
-    lines = case_section("b", Case("Title", "Text.", [], {}), [OURS, PEER]).splitlines()
+    lines = case_section("b", Case("Title", "Text.", [], {}, [], None), [OURS, PEER]).splitlines()
     assert lines[0] == "## Title"
     assert "Text. This table alone: `python -m bench --cases b`." in lines
     assert "| **supervisor** | 0.200 | 0.100 to 0.300 | 2.000 | 60 |  |  |  |" in lines
@@ -23,7 +23,11 @@ def test_a_row_holds_medians_and_the_ratios_to_the_peer():
 
 
 def test_every_row_has_as_many_cells_as_the_header():
-    rows = [row for row in case_section("b", Case("T", "", [], {}), [OURS, PEER]).splitlines() if row.startswith("|")]
+    rows = [
+        row
+        for row in case_section("b", Case("T", "", [], {}, [], None), [OURS, PEER]).splitlines()
+        if row.startswith("|")
+    ]
     assert len(rows) == 4
     assert {row.count("|") for row in rows} == {9}
 

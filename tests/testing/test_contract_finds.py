@@ -20,6 +20,7 @@ from tests.testing.contracts import {contract}
 class TestBroken({contract}):
     provider_class = {name}
     stall_time = 2.0
+    model_examples = 100
 """
 
 

@@ -38,7 +38,7 @@ _BLOCK: Final = 256 * 1024
 _UPSTREAM_TIME: Final = 60.0
 
 # How long a door looks whether the client sends its body without waiting.
-_IMPATIENT: Final = 0.05
+_IMPATIENT: Final = 0.01
 
 _KNOWN_CONTENT_HEADERS: Final = {"content-length", "content-type", "content-md5", "content-encoding", "content-range"}
 _PASSED_ON: Final = {"depth", "content-type", "destination", "overwrite", "range"}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from faas_supervisor.storage import StorageProvider
+    from faas_supervisor.testing._rig import Rig
     from faas_supervisor_dcache.testing import FakeDoor
 
 
@@ -65,6 +66,7 @@ class TestXRootD(WebDavContract):
             "test_a_shorter_object_replaces_a_longer_one",
             "test_bytes_come_back_as_they_went",
             "test_folders_are_no_objects",
+            "test_names_that_the_door_does_not_quote_are_kept_apart",
             "test_stat_says_what_upload_and_list_say",
         }
     )
@@ -78,6 +80,12 @@ class TestXRootD(WebDavContract):
         provider = make_provider(site.settings(login=None))
         yield provider
         provider.close()
+
+    def test_names_that_the_door_does_not_quote_are_kept_apart(self, rig: Rig) -> None:
+        names = ("a b", "a%20b", "a#b", "a")
+        for name in names:
+            rig.upload(name, name.encode())
+        assert [rig.download(name)[0].decode() for name in names] == list(names)
 
 
 class TestFakeDoor(WebDavContract):
