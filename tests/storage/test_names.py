@@ -14,7 +14,7 @@ from faas_supervisor.errors import EventError, Failure, InvalidPath
 from faas_supervisor.storage import Capabilities
 from faas_supervisor.storage._names import join, safe_join, validate
 
-ROOT = Path("/work/of/a/run")
+ROOT = Path("/place/of/a/run")
 
 hostile = st.text(st.sampled_from("./\\ab\0\n é\udcff:~%"), max_size=12)
 any_name = st.one_of(hostile, st.text(st.characters(codec=None), max_size=300))
