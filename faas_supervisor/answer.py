@@ -77,7 +77,9 @@ class _Recorder:
         self._shown.write(data)
         if self.failed is None:
             try:
-                self._stream.write(data)
+                rest = memoryview(data)
+                while rest:  # a disk that is nearly full takes a part, and says so only at the next write
+                    rest = rest[self._stream.write(rest) :]
             except OSError as error:
                 self.failed = error
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faas_supervisor.outputs import Upload
-    from faas_supervisor.planning import Run
+    from faas_supervisor.planning import Run, Source
     from faas_supervisor.report import RunReport
     from faas_supervisor.storage._store import Stores
     from faas_supervisor.storage._transfer import Transfer, Transferred
@@ -36,22 +36,23 @@ def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, rep
     sizes = (item.source.size or 0 for item in run.items if item.source is not None)
     ensure_room(folders.input, sum(sizes), run.label)
 
-    def bring(number: int) -> Transferred | None:
-        item, destination = run.items[number], destinations[number]
+    to_fetch: list[tuple[Source, Path, Path]] = []
+    for number, (item, destination) in enumerate(zip(run.items, destinations, strict=True)):
         destination.parent.mkdir(mode=0o700, exist_ok=True)
         if item.record.data is not None:
             _write(item.record.data, destination)
-        if item.source is None:
-            return None
-        store = stores.open(item.source.provider)
-        partial = folders.private / f"download-{number}"
-        return transfer.download(store, item.source.ref, destination, partial=partial, size=item.source.size)
+        elif item.source is not None:
+            to_fetch.append((item.source, destination, folders.private / f"download-{number}"))
 
-    for _, outcome in in_parallel(bring, range(len(run.items)), width=transfer.files, stop=transfer.stop):
+    def fetch(job: tuple[Source, Path, Path]) -> Transferred:
+        source, destination, partial = job
+        store = stores.open(source.provider)
+        return transfer.download(store, source.ref, destination, partial=partial, size=source.size)
+
+    for _, outcome in in_parallel(fetch, to_fetch, width=transfer.files, stop=transfer.stop):
         if isinstance(outcome, SupervisorError):
             raise outcome
-        if outcome is not None:
-            report.inputs.add(outcome)
+        report.inputs.add(outcome)
     return tuple(path for path in destinations if path.exists())
 
 

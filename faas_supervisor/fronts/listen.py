@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["listen"]
 
-_INFO = 20
-
 
 def listen(call: Call, provider: str, path: str) -> int:
     """Handle every event of the stream until somebody ends it, and return the exit code.
@@ -38,14 +37,14 @@ def listen(call: Call, provider: str, path: str) -> int:
     with stores_of(function, plugins) as stores:
         try:
             with terminable(call.stop):
-                emit(_INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
+                emit(logging.INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
                 for body in _events(plugins, stores, provider, path):
                     announce(invoke(replace(call, body=body)), call.environment)
                     if call.stop.is_set():
                         break
         except Terminated as error:
             log.debug("%s", error)
-    emit(_INFO, "listen.end", f"no longer listening to {provider} {path}")
+    emit(logging.INFO, "listen.end", f"no longer listening to {provider} {path}")
     return 0
 
 

@@ -19,7 +19,7 @@ __all__ = ["script_environment"]
 
 # Configurations (they hold credentials), the script itself, and settings and traces of the supervisor.
 _OURS: Final = frozenset({"FUNCTION_CONFIG", "FDL", "SCRIPT"})
-_OUR_PREFIXES: Final = ("FAAS_SUPERVISOR_", "_PYI_", "_SUP_", "_FAAS_SUPERVISOR_COMPLETE")
+_OUR_PREFIXES: Final = ("FAAS_SUPERVISOR_", "_PYI_", "_SUP_")
 
 # Linux: MAX_ARG_STRLEN is 32 pages, name and "=" and the final NUL included.
 _LONGEST: Final = 131_072

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from faas_supervisor.errors import SupervisorError
@@ -30,10 +30,14 @@ def in_parallel(
     handled, in this function it is. When the consumer leaves early no more jobs begin, and those under way
     are waited for; but after `stop` was set, which ends them, only for a few seconds.
     """
+    source = iter(jobs)
+    head = list(islice(source, 1))
+    if not head:
+        return
+    source = chain(head, source)
     from concurrent.futures import Future, ThreadPoolExecutor, wait  # noqa: PLC0415  # a run may have no files
     from queue import SimpleQueue  # noqa: PLC0415  # as above
 
-    source = iter(jobs)
     pool = ThreadPoolExecutor(max_workers=width, thread_name_prefix="transfer")
     pending: dict[Future[Done | SupervisorError], Job] = {}
     # For hundreds of small files, `wait` for the first of many futures takes longer than the work itself.

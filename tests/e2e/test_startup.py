@@ -59,6 +59,12 @@ def test_a_run_without_storage_imports_no_sdk(service, imported):
     assert not (SDKS | HEAVY) & modules
 
 
+def test_a_run_without_files_starts_no_threads(service, imported):
+    service.script = "true"
+
+    assert "concurrent.futures" not in imported(b'{"some": "JSON"}')
+
+
 def test_a_run_on_folders_imports_no_sdk(service, imported):
     service.provider("file.store", root=str(service.storage))
     service.outputs("file.store out")
