@@ -150,7 +150,8 @@ def test_very_many_values_are_refused():
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "], ids=["list", "mapping", "block", "key"])
 def test_deep_nesting_is_refused_as_soon_as_it_is_seen(opening):
     message = fault(opening * 200_000)
-    assert "nested deeper than 64 levels" in message or "can't be a key" in message
+    # libyaml 0.2.6 and newer count for themselves, and see a list's opening brackets before we do.
+    assert any(text in message for text in ("nested deeper than 64 levels", "can't be a key", "maximum nesting depth"))
 
 
 def test_sixty_levels_are_fine():
