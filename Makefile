@@ -5,16 +5,18 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml)
 EXAMPLE := examples/simple-test
 DEMO := build/demo
 
-WITHOUT_CEPH := --ignore tests/ceph
+# These take programs, or a kernel, of their own.
+WITHOUT := --ignore tests/ceph --ignore tests/uml
 # Servers and deadlines of four tests at a time may be too much for two cores: what failed has to pass alone.
-ONCE_MORE := $(BIN)/coverage run -m pytest $(WITHOUT_CEPH) --last-failed --last-failed-no-failures none
+ONCE_MORE := $(BIN)/coverage run -m pytest $(WITHOUT) --last-failed --last-failed-no-failures none
 
-.PHONY: help demo test test-ceph fuzz check lint types coverage bench clean
+.PHONY: help demo test test-ceph test-uml fuzz check lint types coverage bench clean
 
 help:
 	@echo "make demo   one real invocation, without any server"
 	@echo "make test   every test, with the servers that they need"
 	@echo "make test-ceph  the tests against Ceph's object gateway, which takes its own Debian packages"
+	@echo "make test-uml   the tests of cgroup v2, in a user-mode Linux"
 	@echo "make fuzz   throws random events at the decoder"
 	@echo "make check  tests, linters, types and coverage"
 	@echo "make bench  the measurements of docs/benchmarks.md"
@@ -34,10 +36,13 @@ demo: .venv/installed
 
 test: .venv/installed
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(WITHOUT_CEPH) --numprocesses 4 --dist loadscope || $(ONCE_MORE)
+	$(BIN)/coverage run -m pytest $(WITHOUT) --numprocesses 4 --dist loadscope || $(ONCE_MORE)
 
 test-ceph: .venv/installed
 	$(BIN)/pytest tests/ceph
+
+test-uml: .venv/installed
+	$(BIN)/python -m tests.machine $(BIN)/pytest -p no:cacheprovider tests/uml
 
 fuzz: .venv/installed
 	$(BIN)/python -m pip install --quiet --group fuzz

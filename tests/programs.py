@@ -1,0 +1,29 @@
+"""Programs that tests need: one that is missing skips them on a developer's machine, and fails them in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+__all__ = ["need", "need_root"]
+
+
+def need(*programs: str) -> None:
+    """Go on only where every one of `programs` is installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        _refuse(f"not installed: {', '.join(missing)} (the packages are listed in .ci/run)")
+
+
+def need_root() -> None:
+    """Go on only as root, who alone may make containers with limits."""
+    if os.geteuid() != 0:
+        _refuse("only root may make containers with limits")
+
+
+def _refuse(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
