@@ -19,6 +19,7 @@ help:
 	@echo "make test-uml   the tests of cgroup v2, in a user-mode Linux"
 	@echo "make fuzz   throws random events at the decoder"
 	@echo "make check  tests, linters, types and coverage"
+	@echo "make freeze the frozen supervisor, which runs in any image, in dist/"
 	@echo "make bench  the measurements of docs/benchmarks.md"
 
 .venv/installed: pyproject.toml $(PLUGINS)
@@ -63,6 +64,8 @@ check: lint types coverage
 
 bench: .venv/installed
 	$(BIN)/python -m bench
+
+include packaging/freeze.mk
 
 clean:
 	rm -rf .venv .bench build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

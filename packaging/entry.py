@@ -1,0 +1,5 @@
+"""What the frozen program runs."""
+
+from faas_supervisor.__main__ import main
+
+main()

@@ -1,0 +1,18 @@
+# The frozen supervisor: docs/building.md. Its tools and exactly pinned libraries live in an environment of their own.
+FREEZE := build/freeze
+FREEZE_BIN := $(FREEZE)/venv/bin
+SOURCES := $(shell find faas_supervisor plugins/*/faas_supervisor_* -name '*.py') pyproject.toml $(PLUGINS)
+
+$(FREEZE)/venv/installed: packaging/requirements.txt
+	rm -rf $(FREEZE)/venv
+	$(PYTHON) -m venv $(FREEZE)/venv
+	$(FREEZE_BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement $<
+	@touch $@
+
+dist/supervisor: $(FREEZE)/venv/installed $(SOURCES) $(wildcard packaging/*)
+	$(FREEZE_BIN)/python -m pip install --quiet --no-deps --no-build-isolation --force-reinstall . $(PLUGINS:%/pyproject.toml=./%)
+	$(FREEZE_BIN)/python packaging/freeze.py dist $(FREEZE)/work
+	@touch $@
+
+.PHONY: freeze
+freeze: dist/supervisor

@@ -1,0 +1,88 @@
+"""The parts in C: the launcher, its like, and the C library that the frozen program brings along."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+__all__ = ["LOADER", "BuildError", "build_programs", "copy_c_library", "static_program"]
+
+_HERE: Final = Path(__file__).parent
+_COMPILER: Final = os.environ.get("CC", "gcc")
+_FLAGS: Final = ("-std=gnu11", "-Os", "-s", "-Wall", "-Wextra", "-Werror", f"-ffile-prefix-map={_HERE}=packaging")
+
+_LOADERS: Final = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
+LOADER: Final = _LOADERS.get(platform.machine(), "")
+
+# The C library in one piece (names that glibc 2.34 merged into libc are still asked for by older wheels), and what
+# C++ extensions of plugins need.
+_LIBRARIES: Final = (
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libutil.so.1",
+    "libresolv.so.2",
+    "libnss_dns.so.2",
+    "libnss_files.so.2",
+    "libcrypt.so.1",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+)
+
+
+class BuildError(Exception):
+    """Something that the build needs is not there."""
+
+
+def build_programs(folder: Path) -> None:
+    """Put the launcher under both of its names into `folder`, and what belongs to it into `folder/_internal`."""
+    if not LOADER:
+        raise BuildError(f"only {' and '.join(_LOADERS)} are known, this is {platform.machine()}")
+    inside = folder / "_internal"
+    static_program(_HERE / "launcher.c", folder / "supervisor", f'-DLOADER="{LOADER}"')
+    shutil.copyfile(folder / "supervisor", folder / "fwatchdog")
+    _compile(_HERE / "nssfix.c", inside / "nssfix.so", "-shared", "-fPIC", "-nostartfiles")
+    if (_HERE / "starter.c").exists():
+        static_program(_HERE / "starter.c", inside / "starter")
+
+
+def static_program(source: Path, destination: Path, *options: str) -> None:
+    """Compile and link a program that needs nothing of the image.
+
+    Raises:
+        BuildError: There is no compiler, or no C library to link statically with.
+    """
+    if shutil.which(_COMPILER) is None:
+        raise BuildError(f"there is no C compiler {_COMPILER!r}; on Debian: apt-get install gcc libc6-dev")
+    if not _found("libc.a").is_absolute():
+        raise BuildError("there is no static C library (libc.a); on Debian: apt-get install libc6-dev")
+    _compile(source, destination, "-static", *options)
+
+
+def copy_c_library(folder: Path) -> list[Path]:
+    """Copy the loader and the libraries into `folder`, and return where each came from."""
+    sources = []
+    for name in (LOADER, *_LIBRARIES):
+        source = _found(name)
+        if not source.is_absolute():
+            raise BuildError(f"{_COMPILER} does not know where {name} is")
+        sources.append(source.resolve())
+        shutil.copyfile(source, folder / name)
+        if name != LOADER:  # a loader without its symbols could not be debugged at all
+            subprocess.run(["strip", "--strip-unneeded", folder / name], check=True)  # noqa: S607  # that of the path
+    return sources
+
+
+def _compile(source: Path, destination: Path, *options: str) -> None:
+    subprocess.run([_COMPILER, *_FLAGS, *options, source, "-o", destination], check=True)
+
+
+def _found(name: str) -> Path:
+    asked = [_COMPILER, f"-print-file-name={name}"]
+    return Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
