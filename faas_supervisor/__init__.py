@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pluggy import HookimplMarker
+from faas_supervisor._hookimpl import hookimpl
 
 __all__ = ["__version__", "hookimpl"]
 
 __version__: Final = "2.0.0a1"
-
-hookimpl: Final = HookimplMarker("faas_supervisor")
-"""Marks a function of a plugin module as the implementation of one of our hooks."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from faas_supervisor.storage import MemoryBudget, Secret
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._store import Stores
 from faas_supervisor.storage._transfer import Transfer
+from faas_supervisor.values import declared, field, replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ __all__ = [
 _MEMORY: Final = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """One event as it came through a front, with everything that the invocation takes from outside.
 
@@ -133,7 +133,7 @@ def _is_credential(path: str, function: Function) -> bool:
     provider = function.providers.get(name)
     if section != "storage_providers" or provider is None or provider.settings is None:
         return False
-    known = {field.name: field for field in fields(provider.settings)}
+    known = declared(type(provider.settings))
     return isinstance(getattr(provider.settings, setting), Secret) or known[setting].metadata["credential"]
 
 

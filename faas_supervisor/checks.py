@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from faas_supervisor import config, script
@@ -12,6 +11,7 @@ from faas_supervisor.errors import Failure, PluginError, StorageError, Superviso
 from faas_supervisor.plugins import Plugins
 from faas_supervisor.storage import ObjectRef
 from faas_supervisor.storage._names import join
+from faas_supervisor.values import value
 from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _GIB: Final = 1024**3
 _LITTLE: Final = 1 * _GIB
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Finding:
     """One thing that was looked at: fine, worth a thought, or a failure with its exit code."""
 

@@ -8,7 +8,6 @@ The way of the data, from top to bottom:
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faas_supervisor import script
@@ -22,6 +21,7 @@ from faas_supervisor.plugins import Plugins
 from faas_supervisor.publish import upload_result
 from faas_supervisor.report import Report, RunReport
 from faas_supervisor.staging import stage_in, stage_out
+from faas_supervisor.values import value
 from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _invoke(call: Call, report: Report) -> None:
                 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Invocation:
     """What all runs of one event share."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faas_supervisor.errors import OutputError, printable
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Upload", "files_below", "matches", "uploads"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Upload:
     """One file and one output that wants it."""
 

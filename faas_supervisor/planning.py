@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import ConfigurationError, EventError, printable
 from faas_supervisor.logs import log
 from faas_supervisor.storage import ObjectRef
 from faas_supervisor.storage._names import join
+from faas_supervisor.values import replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ __all__ = ["Item", "Plan", "Run", "Source", "make_plan"]
 _WEBDAV: Final = ("webdav", "dcache")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Source:
     """Where a record's file is: the object `ref` on `provider`, of `size` bytes as far as the event tells."""
 
@@ -35,7 +35,7 @@ class Source:
     size: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Item:
     """One record and what its file will be called, relative to the input folder.
 
@@ -47,7 +47,7 @@ class Item:
     source: Source | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Run:
     """One execution of the script, with the files that it gets and the outputs that what it writes goes to."""
 
@@ -63,7 +63,7 @@ class Run:
         return name if len(self.items) == 1 else f"{name} and {len(self.items) - 1} more"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Plan:
     """All runs of an event, and the names of the providers that they need."""
 

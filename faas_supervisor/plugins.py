@@ -6,7 +6,6 @@ import importlib
 import os
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pluggy import PluginManager
@@ -15,6 +14,7 @@ from faas_supervisor import hookspecs
 from faas_supervisor.errors import PluginError, SupervisorError, Terminated
 from faas_supervisor.logs import follow, log
 from faas_supervisor.storage import API_VERSION, ProviderSpec
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ GROUP: Final = "faas_supervisor"
 _DISTRIBUTIONS: Final = {"webdav": "dcache"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Found:
     """One entry point of our group: what is installed, not imported yet."""
 

@@ -47,8 +47,8 @@ class RunReport(_Clock):
     def __init__(self, record: str) -> None:
         super().__init__()
         self.record = record
-        self.inputs = Tally.empty()
-        self.outputs = Tally.empty()
+        self.inputs = Tally()
+        self.outputs = Tally()
         self.warnings: list[str] = []
         self.outcome: Outcome | None = None
         self._error: SupervisorError | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from faas_supervisor import __version__
 from faas_supervisor.cgroup import memory_limit
 from faas_supervisor.secrets import mask, masked
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,18 +28,15 @@ _TERMINATION_BYTES: Final = 4096
 _LISTED: Final = 1000
 
 
-@dataclass(slots=True)
 class Tally:
     """Counts transfers, and lists the first thousand."""
 
-    listed: list[Transferred]
-    files: int = 0
-    bytes: int = 0
+    __slots__ = ("bytes", "files", "listed")
 
-    @classmethod
-    def empty(cls) -> Tally:
-        """Return a tally of nothing."""
-        return cls([])
+    def __init__(self) -> None:
+        self.listed: list[Transferred] = []
+        self.files = 0
+        self.bytes = 0
 
     def add(self, transfer: Transferred) -> None:
         """Count one more."""
@@ -49,7 +46,7 @@ class Tally:
             self.listed.append(transfer)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RunResult:
     """What happened to one record: its script ran once, or something kept it from running."""
 
@@ -65,7 +62,7 @@ class RunResult:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What happened to the invocation. Its exit code is that of the first run that failed."""
 

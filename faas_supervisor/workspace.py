@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from faas_supervisor.errors import NoSpace, printable
 from faas_supervisor.logs import log
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ __all__ = ["Folders", "Workspace"]
 _PLACES: Final = ("/tmp", "/var/tmp", "/dev/shm", ".")  # noqa: S108  # a folder of our own is made there
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Folders:
     """The folders of one run, all on one file system.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ import click
 from faas_supervisor.cli._common import errors_shown
 from faas_supervisor.errors import PluginError
 from faas_supervisor.plugins import Found, Plugins
+from faas_supervisor.values import declared
 
 __all__ = ["command"]
 
@@ -51,7 +51,7 @@ def _shown(entry: Found, plugins: Plugins) -> dict[str, Any]:
     if spec is not None:
         shown["api_version"] = spec.api_version
         shown["settings"] = [
-            {"name": field.name, "help": field.metadata.get("help", ""), "env": field.metadata.get("env", "")}
-            for field in fields(spec.settings)
+            {"name": name, "help": field.metadata.get("help", ""), "env": field.metadata.get("env", "")}
+            for name, field in declared(spec.settings).items()
         ]
     return shown

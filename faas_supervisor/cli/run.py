@@ -63,10 +63,9 @@ def command(  # noqa: PLR0917  # one for each option
 
 
 def _run(call: Call) -> int:
-    from dataclasses import replace  # noqa: PLC0415  # as above
-
     from faas_supervisor.cli._progress import progress_line  # noqa: PLC0415
     from faas_supervisor.fronts.job import handle  # noqa: PLC0415
+    from faas_supervisor.values import replace  # noqa: PLC0415  # as above
 
     if call.storage is not None:
         _make(call.storage)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ DEFAULT_ID: Final = "default"
 """The id of a provider that is named by its type alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Provider:
     """One configured storage.
 
@@ -43,7 +44,7 @@ class Provider:
         return self.implied and self.name != f"{self.type}.{DEFAULT_ID}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Input:
     """A place whose uploads trigger the function."""
 
@@ -51,7 +52,7 @@ class Input:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Output:
     """A place where files of the output folder go.
 
@@ -70,7 +71,7 @@ class Output:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Target:
     """A single remote place, such as that of the result objects."""
 
@@ -78,7 +79,7 @@ class Target:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Function:
     """Everything that the configuration decides about an invocation. Defaults are those of an empty file.
 

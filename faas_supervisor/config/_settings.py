@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, fields
-from typing import Any, NamedTuple, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_type_hints
 
 from faas_supervisor.config._kinds import SECRET, Kind, kind_of
 from faas_supervisor.errors import PluginError
+from faas_supervisor.values import declared
+
+if TYPE_CHECKING:
+    from faas_supervisor.values import Declared
 
 __all__ = ["Setting", "SettingsLookup", "settings_of"]
 
@@ -26,13 +29,13 @@ class SettingsLookup(Protocol):
 class Setting(NamedTuple):
     """One field of a plugin's settings class, and how its value is written."""
 
-    field: Field[Any]
+    field: Declared
     kind: Kind
 
     @property
     def required(self) -> bool:
         """Whether something has to set it."""
-        return self.field.default is MISSING and self.field.default_factory is MISSING
+        return self.field.required
 
     @property
     def credential(self) -> bool:
@@ -53,6 +56,6 @@ def settings_of(settings: type[Any]) -> dict[str, Setting]:
     """
     try:
         hints = get_type_hints(settings)
-        return {field.name: Setting(field, kind_of(hints[field.name])) for field in fields(settings) if field.init}
+        return {name: Setting(field, kind_of(hints[name])) for name, field in declared(settings).items()}
     except (NameError, TypeError) as error:
         raise PluginError(f"the settings class {settings!r} is broken: {error}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from faas_supervisor.config._keys import ENTRIES, KEYS
@@ -12,6 +11,7 @@ from faas_supervisor.config._model import Input, Output, Target
 from faas_supervisor.config._providers import SECTION
 from faas_supervisor.errors import printable
 from faas_supervisor.secrets import MASKED, Secret, mask
+from faas_supervisor.values import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +52,11 @@ def _provider(provider: Provider, origins: Mapping[str, str]) -> Iterator[str]:
     for sentence in (provider.unusable, *provider.missing):
         if sentence:
             yield f"    # {printable(sentence)}"
-    settings = () if provider.settings is None else fields(provider.settings)
+    settings = () if provider.settings is None else declared(type(provider.settings))
     yield f"    {id_}:{'' if settings else ' {}'}  # {printable(origins.get(path, 'default'))}"
-    for setting in settings:
-        value = _plain(getattr(provider.settings, setting.name))
-        yield from _lines(setting.name, value, origins.get(f"{path}.{setting.name}", "default"), " " * 6)
+    for name in settings:
+        value = _plain(getattr(provider.settings, name))
+        yield from _lines(name, value, origins.get(f"{path}.{name}", "default"), " " * 6)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # any value of a configuration

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.config._document import LARGEST, decoded
 from faas_supervisor.config._findings import Findings, Place
+from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _CANDIDATES: Final = (Path("/oscar/config/function_config.yaml"),)
 _VARIABLE: Final = "FUNCTION_CONFIG"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Source:
     """A configuration in YAML, and its name for messages."""
 

@@ -6,7 +6,6 @@ Written by hand, as the `cloudevents` package takes longer to import than a whol
 from __future__ import annotations
 
 import binascii
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -15,6 +14,7 @@ from faas_supervisor.events._fields import any_text, quoted, text, text_at
 from faas_supervisor.events._message import Wrapped
 from faas_supervisor.events._model import Event
 from faas_supervisor.events._variables import variables
+from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ from faas_supervisor.events._notifications import eventbridge_s3, s3_notificatio
 from faas_supervisor.events._others import dcache, onetrigger, rucio
 from faas_supervisor.events._payload import unknown
 from faas_supervisor.events._seaweedfs import seaweedfs
+from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -12,6 +11,7 @@ from faas_supervisor.events._fields import any_text, child, quoted, text_at
 from faas_supervisor.events._message import Wrapped
 from faas_supervisor.events._model import Event
 from faas_supervisor.events._variables import variables
+from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

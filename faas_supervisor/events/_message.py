@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import EventError
+from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +28,7 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _PROVIDER_TYPES: Final = frozenset({"minio", "s3", "onedata", "webdav", "dcache", "rucio", "file"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """Bytes that may hold an event, and what is known about them from outside.
 
@@ -77,7 +77,7 @@ class Message:
         return f"{kind}.{self.provider}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wrapped:
     """An envelope and the messages in it.
 

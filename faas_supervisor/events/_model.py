@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+
+from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ PAYLOAD_NAME: Final = "event-file"
 """The local name of an event's own data, where no file name came with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """One file that an event speaks of, or the payload that came with it.
 
@@ -47,7 +48,7 @@ class Record:
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """One event: what is to be processed, or the reason why nothing is.
 

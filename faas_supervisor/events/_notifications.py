@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -10,6 +9,7 @@ from faas_supervisor.errors import EventError
 from faas_supervisor.events._fields import child, number, optional_text, quoted, text, text_at
 from faas_supervisor.events._model import Event
 from faas_supervisor.events._objects import etag_of, gathered, object_record, version_of
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from faas_supervisor.events._message import Message
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["eventbridge_s3", "s3_notification", "s3_test_event"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Sender:
     """The event's type, the type of the provider that holds the objects, and whether keys come URL-encoded."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from faas_supervisor.call import configure, stores_of
@@ -13,6 +12,7 @@ from faas_supervisor.invocation import invoke
 from faas_supervisor.logs import emit, log
 from faas_supervisor.plugins import Plugins
 from faas_supervisor.publish import announce
+from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

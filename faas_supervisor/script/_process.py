@@ -12,11 +12,11 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor.errors import Failure, ScriptError
 from faas_supervisor.logs import log
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     import resource
@@ -40,7 +40,7 @@ class Sink(Protocol):
         """Take `data`; must not fail, since nobody else drains the pipe."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """How the script ended.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
 from faas_supervisor.errors import Unsupported
 from faas_supervisor.storage._budget import MIB, MemoryBudget
+from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ API_VERSION: Final = 1
 _SettingsClass: TypeAlias = type[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ObjectInfo:
     """What the server says about one object.
 
@@ -42,7 +42,7 @@ class ObjectInfo:
     checksums: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ObjectRef:
     """One object, and optionally the very version or content of it that an event spoke of."""
 
@@ -51,7 +51,7 @@ class ObjectRef:
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Capabilities:
     """What a provider can do; the core, the conformance kit and the documentation go by it.
 
@@ -163,7 +163,7 @@ class StorageProvider(ABC):
         """Free what the provider holds. Called exactly once, after the last operation."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ProviderSpec:
     """What a plugin offers: a type of provider, its settings, and how to make one.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from faas_supervisor.errors import IntegrityError, StorageError
+from faas_supervisor.values import value
 
 __all__ = ["Retry"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Retry:
     """Exponential back-off with full jitter, inside a deadline.
 

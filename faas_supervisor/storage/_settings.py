@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, field
+import sys
 from typing import Any
 
 from faas_supervisor.secrets import Secret
+from faas_supervisor.values import MISSING, Declared
 
 __all__ = ["Secret", "setting"]
 
@@ -17,7 +18,7 @@ def setting(
     env: str = "",
     credential: bool = False,
 ) -> Any:  # noqa: ANN401
-    """Declare one setting in a frozen dataclass.
+    """Declare one setting in a frozen dataclass, or in a `value`.
 
     Types that can be read from a configuration: `str`, `int`, `float`, `bool`, `Secret`, `Literal[...]` of
     strings, `tuple[str, ...]`, and any of them `| None`. A setting without `default` is required.
@@ -29,4 +30,9 @@ def setting(
         credential: Its absence is a missing credential (exit code 114) rather than a fault in the
             configuration (111). A `Secret` always is one.
     """
-    return field(default=default, metadata={"help": help, "env": env, "credential": credential})
+    metadata = {"help": help, "env": env, "credential": credential}
+    # A dataclass takes no other field than its own. Nobody can be making one who has not imported that module.
+    dataclasses = sys.modules.get("dataclasses")
+    if dataclasses is None:
+        return Declared(default, metadata=metadata)
+    return dataclasses.field(**({} if default is MISSING else {"default": default}), metadata=metadata)

@@ -11,7 +11,6 @@ import logging
 import os
 import stat
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import (
@@ -31,6 +30,7 @@ from faas_supervisor.logs import emit, log
 from faas_supervisor.storage._checksums import mismatch, strongest
 from faas_supervisor.storage._meter import Meter
 from faas_supervisor.storage._names import validate
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     import threading
@@ -46,7 +46,7 @@ __all__ = ["Transfer", "Transferred"]
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Transferred:
     """One file that was moved and verified; an entry of the result."""
 
@@ -59,23 +59,29 @@ class Transferred:
     checksum: str | None = None
 
 
-@dataclass(slots=True)
 class Transfer:
     """Moves files between the workspace and the stores.
 
-    Attributes:
+    Args:
         retry: When to try again.
         files: How many files move at the same time.
         stop: When set, transfers end at once and raise `Terminated`.
         watch: Told `(label, bytes moved, total)` of the attempt under way; for progress bars.
     """
 
-    retry: Retry
-    files: int
-    stop: threading.Event
-    watch: Callable[[str, int, int | None], None] | None = None
-    _lost: dict[str, Unavailable] = field(default_factory=dict)
-    _worked: dict[str, float] = field(default_factory=dict)
+    def __init__(
+        self,
+        retry: Retry,
+        files: int,
+        stop: threading.Event,
+        watch: Callable[[str, int, int | None], None] | None = None,
+    ) -> None:
+        self.retry: Final = retry
+        self.files: Final = files
+        self.stop: Final = stop
+        self.watch: Final = watch
+        self._lost: Final[dict[str, Unavailable]] = {}
+        self._worked: Final[dict[str, float]] = {}
 
     def download(
         self, store: Store, source: ObjectRef, destination: Path, *, partial: Path, size: int | None = None

@@ -7,7 +7,6 @@ import os
 import stat
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar, Final
@@ -27,6 +26,7 @@ from faas_supervisor.errors import (
 )
 from faas_supervisor.storage._provider import Capabilities, ObjectInfo, ObjectRef, ProviderSpec, StorageProvider
 from faas_supervisor.storage._settings import setting
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableSequence, Sequence
@@ -57,7 +57,7 @@ _KINDS: Final[dict[int, tuple[type[StorageError], str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FileSettings:
     """The settings of one `file` provider."""
 

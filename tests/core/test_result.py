@@ -190,7 +190,7 @@ class TestTheDocument:
 
 class TestTally:
     def test_a_million_transfers_are_counted_and_a_thousand_listed(self):
-        tally = Tally.empty()
+        tally = Tally()
         one = transferred(size=3)
         for _ in range(1_000_000):
             tally.add(one)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from faas_supervisor.errors import InvalidConfiguration
+from faas_supervisor.values import value
 
 __all__ = ["Address", "is_local", "origin", "quoted_again", "segments"]
 
@@ -16,7 +16,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _IN_A_PATH: Final = "/%:@!$&'()*+,;=~"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Address:
     """The root of what a provider sees: `scheme://host[:port][/base]`, without a slash at the end."""
 

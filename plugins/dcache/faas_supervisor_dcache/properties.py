@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from webdav4.multistatus import DAVProperties  # type: ignore[import-untyped]
 
 from faas_supervisor.errors import InvalidConfiguration, StorageError
 from faas_supervisor.storage import ObjectInfo
+from faas_supervisor.values import value
 from faas_supervisor_dcache.address import segments
 from faas_supervisor_dcache.failures import answered
 
@@ -45,7 +45,7 @@ _OF_OBJECT: Final = _ASK.format(f'{_ASKED}<Checksums xmlns="{_DCACHE}"/>').encod
 _ADLER32: Final = re.compile(r"(?:^|[,\s])adler32=([0-9a-f]{1,8})(?=$|[,;\s])", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """One object or folder as the server tells it; `names` are the decoded parts of its URL's path."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from faas_supervisor.errors import (
@@ -19,6 +18,7 @@ from faas_supervisor.errors import (
     Unsupported,
 )
 from faas_supervisor.storage import Capabilities, ObjectInfo, StorageProvider
+from faas_supervisor.values import replace
 from faas_supervisor_dcache.address import Address, is_local
 from faas_supervisor_dcache.connection import TIMEOUT, make_client
 from faas_supervisor_dcache.credentials import require_consistent, simple_credentials

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from faas_supervisor.storage import Secret, setting
+from faas_supervisor.values import value
 
 __all__ = ["Settings"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settings:
     """What `storage_providers.dcache.<id>` may hold: where the door is, and at most one identity."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from faas_supervisor.storage import Secret, setting
+from faas_supervisor.values import value
 
 __all__ = ["Settings"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settings:
     """What `storage_providers.minio.<id>` may hold."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from faas_supervisor.errors import InvalidConfiguration
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from faas_supervisor_onedata.settings import Settings
@@ -18,7 +18,7 @@ CONNECT_TIMEOUT: Final = 10.0
 """Seconds until a connection must stand."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Connection:
     """What the settings say, checked.
 

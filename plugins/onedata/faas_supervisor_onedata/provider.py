@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from onedatafilerestclient.errors import NoAvailableProviderForSpaceError
 
 from faas_supervisor.errors import AlreadyExists, IntegrityError, InvalidConfiguration, NotFound, StorageError
 from faas_supervisor.storage import Capabilities, ObjectInfo, StorageProvider
+from faas_supervisor.values import value
 from faas_supervisor_onedata.body import CHUNK, Body
 from faas_supervisor_onedata.connection import Connection
 from faas_supervisor_onedata.failures import WrongKind, translated, unreachable
@@ -37,7 +37,7 @@ _ATTRIBUTES: Final[list[FileAttrKey]] = ["fileId", "name", "type", "size", "mtim
 _PAGE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Entry:
     """A file, folder or link in the space."""
 

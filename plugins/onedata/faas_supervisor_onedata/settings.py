@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from faas_supervisor.storage import Secret, setting
+from faas_supervisor.values import value
 
 __all__ = ["Settings"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settings:
     """What `storage_providers.onedata.<id>` may hold."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from faas_supervisor.errors import (
     Unavailable,
     Unsupported,
 )
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from onedatafilerestclient.onezone_rest_client import AccessTokenScope
@@ -30,7 +30,7 @@ _OLDEST: Final = "21.2.1"
 _MOST_NAMES: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Space:
     """A space that the token knows."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from faas_supervisor.errors import InvalidConfiguration
+from faas_supervisor.values import value
 
 __all__ = ["CONNECT_TIMEOUT", "Connection", "endpoint_url", "proxy_of"]
 
@@ -16,7 +16,7 @@ CONNECT_TIMEOUT: Final = 10.0
 """Seconds until a connection must stand."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Connection:
     """One endpoint and how to talk to it.
 

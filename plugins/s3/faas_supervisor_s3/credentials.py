@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from faas_supervisor.errors import AuthenticationFailed, InvalidConfiguration
 from faas_supervisor.storage import Secret
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ __all__ = ["AwsChain", "StaticKeys", "keys_of"]
 _ASK_AGAIN: Final = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StaticKeys:
     """Keys that are known and stay as they are."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor.errors import IntegrityError, InvalidPath
+from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +48,7 @@ _MOST_PARTS: Final = 9000
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Place:
     """One object: the path as users write it, and what it means."""
 
