@@ -16,7 +16,7 @@ from faas_supervisor.secrets import mask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["config_option", "environment", "errors_shown", "read_file", "script_option"]
+__all__ = ["config_option", "environment", "errors_shown", "limit_option", "read_file", "script_option"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -28,6 +28,30 @@ config_option = click.option(
 )
 script_option = click.option(
     "--script", "-s", type=_FILE, help="The script. [default: $SCRIPT, else script.sh beside the configuration]"
+)
+
+
+def _limits(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Return the settings that `NAME=VALUE` stand for, as `environment` takes them."""
+    from faas_supervisor.config import limit_problem  # noqa: PLC0415  # after --help
+
+    settings = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text}: write NAME=VALUE, such as memory=512Mi")
+        if problem := limit_problem(name, value):
+            raise click.BadParameter(problem)
+        settings[f"limits_{name}"] = value
+    return settings
+
+
+limit_option = click.option(
+    "--limit",
+    multiple=True,
+    callback=_limits,
+    metavar="NAME=VALUE",
+    help="Limit the script: time=10m, memory=512Mi and others; may be repeated.",
 )
 
 

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from faas_supervisor.cli._common import config_option, environment, errors_shown, read_file, script_option
+from faas_supervisor.cli._common import config_option, environment, errors_shown, limit_option, read_file, script_option
 
 if TYPE_CHECKING:
     from faas_supervisor.call import Call
@@ -29,6 +29,7 @@ __all__ = ["command"]
     help="Use folders below DIR instead of the stores: minio.default is DIR/minio.default.",
     metavar="DIR",
 )
+@limit_option
 @click.option("--dry-run", is_flag=True, help="Decode, plan and check; change nothing; print the plan.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How the log is written.")
 def command(  # noqa: PLR0917  # one for each option
@@ -36,6 +37,7 @@ def command(  # noqa: PLR0917  # one for each option
     config: Path | None,
     script: Path | None,
     storage: Path | None,
+    limit: dict[str, str],
     dry_run: bool,  # noqa: FBT001  # click calls by name
     log_format: str | None,
 ) -> None:
@@ -51,7 +53,7 @@ def command(  # noqa: PLR0917  # one for each option
     with errors_shown():
         call = Call(
             read_file(event),
-            environment(log_format=log_format),
+            environment(log_format=log_format, **limit),
             stdout=Descriptor(1),
             stderr=Descriptor(2),
             config=config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from faas_supervisor.config._limits import Limits, Threshold, limit_problem
 from faas_supervisor.config._load import check, faults_of, load
 from faas_supervisor.config._model import Function, Input, Output, Provider, Target
 from faas_supervisor.config._settings import SettingsLookup
@@ -10,14 +11,17 @@ from faas_supervisor.config._source import Source, find
 __all__ = [
     "Function",
     "Input",
+    "Limits",
     "Output",
     "Provider",
     "SettingsLookup",
     "Source",
     "Target",
+    "Threshold",
     "check",
     "faults_of",
     "find",
+    "limit_problem",
     "load",
     "show",
 ]

@@ -20,6 +20,7 @@ from faas_supervisor.config._kinds import (
     choice,
     count,
 )
+from faas_supervisor.config._limits import LIMIT, LIMITS, THRESHOLD
 from faas_supervisor.config._model import DEFAULT_ID, Input, Output, Target
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from faas_supervisor.config._document import Node
     from faas_supervisor.config._findings import Findings
 
-__all__ = ["ENTRIES", "KEYS", "Key", "provider_name", "variables_of"]
+__all__ = ["ENTRIES", "KEYS", "Key", "part_variable", "provider_name", "variables_of"]
 
 
 class Key(NamedTuple):
@@ -40,6 +41,7 @@ class Key(NamedTuple):
         kind: How its value is written.
         help: What it means, for the reference.
         variable: The environment variable that overrides it; empty if there is none.
+        parts: Of a mapping: the names in it that have a variable each, called `<variable>_<NAME>`.
     """
 
     name: str
@@ -47,6 +49,12 @@ class Key(NamedTuple):
     kind: Kind
     help: str
     variable: str = ""
+    parts: tuple[str, ...] = ()
+
+
+def part_variable(key: Key, name: str) -> str:
+    """Return the variable that sets `name` in the mapping of `key`."""
+    return f"{key.variable}_{name.upper()}"
 
 
 def provider_name(text: str) -> str | None:
@@ -168,9 +176,9 @@ def _environment(node: Node, path: str, findings: Findings) -> Mapping[str, str]
 _OUR_PREFIX: Final = "FAAS_SUPERVISOR_"
 
 
-def _ours(name: str, kind: Kind, help_: str) -> Key:
+def _ours(name: str, kind: Kind, help_: str, parts: tuple[str, ...] = ()) -> Key:
     """Declare a key that OSCAR doesn't know: it drops those, so a variable has to be able to bring each of them."""
-    return Key(name, name, kind, help_, _OUR_PREFIX + name.upper())
+    return Key(name, name, kind, help_, _OUR_PREFIX + name.upper(), parts)
 
 
 KEYS: Final = (
@@ -248,4 +256,10 @@ KEYS: Final = (
     ),
     _ours("transfer_files", count(1, 256), "How many files are transferred at the same time."),
     _ours("transfer_deadline", DURATION, "How long a transfer is tried, all retries included."),
+    _ours("limits", LIMIT, "What one run of the script may use; see [limits](#limits).", tuple(LIMITS)),
+    _ours(
+        "memory_guard",
+        THRESHOLD,
+        "How full the container's memory may get before the script is ended; reclaimable cache doesn't count.",
+    ),
 )

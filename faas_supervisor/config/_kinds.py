@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from faas_supervisor.config._findings import Findings
 
 __all__ = [
+    "AMOUNT",
     "BOOLEAN",
     "DURATION",
     "LOG_LEVEL",
@@ -25,9 +26,11 @@ __all__ = [
     "TEXTS",
     "UPPER",
     "Kind",
+    "amount",
     "choice",
     "count",
     "kind_of",
+    "scalar",
 ]
 
 _Read: TypeAlias = "Callable[[Node, str, Findings], Any]"
@@ -47,7 +50,7 @@ class Kind(NamedTuple):
     structured: bool = False
 
 
-def _scalar(label: str, convert: Callable[[str], Any]) -> Kind:
+def scalar(label: str, convert: Callable[[str], Any]) -> Kind:
     """Make a kind that is written as one text; `convert` raises `Invalid` for a text that won't do."""
 
     def read(node: Node, path: str, findings: Findings) -> Any:  # noqa: ANN401
@@ -88,25 +91,34 @@ def _number(text: str) -> float:
     return float(text)
 
 
-_QUANTITY: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(|[kMGT]|[KMGT]i)B?"
-_FACTORS: Final = {
-    "": 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
+# Kubernetes' quantities, without those that make no bytes (`500m` is half a byte there, and 500 MB to a reader).
+_QUANTITY: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(?:([kMGTPE]i?|Ki)?B?|[eE]([0-9]{1,2}))"
+_FACTORS: Final = {prefix: 1000**power for power, prefix in enumerate(("", "k", "M", "G", "T", "P", "E"))} | {
+    f"{prefix}i": 1024**power for power, prefix in enumerate(("", "K", "M", "G", "T", "P", "E")) if prefix
 }
+
+# What the kernel counts bytes in.
+_MOST_BYTES: Final = 2**63 - 1
+
+
+def amount(text: str) -> int:
+    """Return the bytes that `text` means.
+
+    Raises:
+        Invalid: It means none.
+    """
+    found = re.fullmatch(_QUANTITY, text)
+    factor = _FACTORS.get(found[2] or "") if found else None
+    if found is None or factor is None:
+        raise Invalid(f"must be an amount of bytes, not {shown(text)}", "Write it like 512Mi, 2G or 1048576")
+    size = int(float(found[1]) * factor * 10 ** int(found[3] or 0))
+    if size > _MOST_BYTES:
+        raise Invalid(f"{shown(text)} is more than there can be")
+    return size
 
 
 def _quantity(text: str) -> int:
-    found = re.fullmatch(_QUANTITY, text)
-    if found is None:
-        raise Invalid(f"must be an amount of bytes, not {shown(text)}", "Write it like 512Mi, 2G or 1048576")
-    size = int(float(found[1]) * _FACTORS[found[2]])
+    size = amount(text)
     if not size:
         raise Invalid("must be more than 0")
     return size
@@ -148,15 +160,16 @@ def _texts(node: Node, path: str, findings: Findings) -> tuple[str, ...] | None:
     return tuple(text for text in read if text is not None)
 
 
-TEXT: Final = _scalar("text", str)
-UPPER: Final = _scalar("text", str.upper)
-BOOLEAN: Final = _scalar("true or false", _boolean)
-INTEGER: Final = _scalar("a whole number", _integer)
-NUMBER: Final = _scalar("a number", _number)
-QUANTITY: Final = _scalar("an amount of bytes", _quantity)
-DURATION: Final = _scalar("a duration", _duration)
-LOG_LEVEL: Final = _scalar("a log level", _level)
-SECRET: Final = _scalar("a secret text", Secret)
+TEXT: Final = scalar("text", str)
+UPPER: Final = scalar("text", str.upper)
+BOOLEAN: Final = scalar("true or false", _boolean)
+INTEGER: Final = scalar("a whole number", _integer)
+NUMBER: Final = scalar("a number", _number)
+AMOUNT: Final = scalar("an amount of bytes", amount)
+QUANTITY: Final = scalar("an amount of bytes", _quantity)
+DURATION: Final = scalar("a duration", _duration)
+LOG_LEVEL: Final = scalar("a log level", _level)
+SECRET: Final = scalar("a secret text", Secret)
 TEXTS: Final = Kind("a list of texts", _texts, structured=True)
 
 
@@ -169,7 +182,7 @@ def count(least: int, most: int) -> Kind:
             raise Invalid(f"must be between {least} and {most}, not {value}")
         return value
 
-    return _scalar(f"{least} to {most}", convert)
+    return scalar(f"{least} to {most}", convert)
 
 
 def choice(*words: str) -> Kind:
@@ -182,7 +195,7 @@ def choice(*words: str) -> Kind:
             raise Invalid(f"must be {' or '.join(words)}, not {shown(text)}")
         return word
 
-    return _scalar(" or ".join(f"`{word}`" for word in words), convert)
+    return scalar(" or ".join(f"`{word}`" for word in words), convert)
 
 
 _BY_TYPE: Final[dict[Any, Kind]] = {

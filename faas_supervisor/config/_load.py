@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faas_supervisor.config._document import Node, decoded, parse
 from faas_supervisor.config._findings import Findings, Place, did_you_mean, told
-from faas_supervisor.config._keys import KEYS, variables_of
+from faas_supervisor.config._keys import KEYS, part_variable, variables_of
 from faas_supervisor.config._model import Function
 from faas_supervisor.config._providers import SECTION, Providers
 
@@ -125,12 +125,34 @@ class _Variables:
             return parse(node.value, f"${key.variable}", self._findings)
         return node
 
+    def parts(self, key: Key, whole: Node | None) -> Node | None:
+        """Return the mapping `whole` with what the variables of its single names set."""
+        self._refuse_unknown(key)
+        named = {name: self.find(part_variable(key, name)) for name in key.parts}
+        found = {name: node for name, node in named.items() if node is not None}
+        if not found:
+            return whole
+        if whole is None or not whole.is_set:
+            whole = Node({}, next(iter(found.values())).place)
+        if not isinstance(whole.value, dict):
+            return whole  # a fault, which its kind tells
+        places = {name: node.place for name, node in found.items()}
+        return whole._replace(value={**whole.value, **found}, keys={**whole.keys, **places})
+
+    def _refuse_unknown(self, key: Key) -> None:
+        """Note variables that look like those of a name in a mapping, but are none's: a limit lost to a slip."""
+        prefix = f"{key.variable}_"
+        known = [part_variable(key, name) for name in key.parts]
+        for name in (*self._environment, *self._written):
+            if key.parts and name.startswith(prefix) and name not in known:
+                self._findings.unknown(Place(f"${name}"), "", name, known)
+
 
 def _values(service: Mapping[str, Node], prefix: str, variables: _Variables, findings: Findings) -> dict[str, Any]:
     """Read every key that is set; the others keep the default of `Function`."""
     values = {}
     for key in KEYS:
-        node = variables.override(key) or service.get(key.name)
+        node = variables.parts(key, variables.override(key) or service.get(key.name))
         if node is None or not node.is_set:
             continue
         value = key.kind.read(node, prefix + key.name, findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from faas_supervisor.config._limits import Limits, Threshold
 from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ __all__ = ["DEFAULT_ID", "Function", "Input", "Output", "Provider", "Target"]
 
 DEFAULT_ID: Final = "default"
 """The id of a provider that is named by its type alone."""
+
+_NO_LIMITS: Final = Limits()
+_GUARD: Final = Threshold(percent=95.0)
 
 
 @value
@@ -105,6 +109,8 @@ class Function:
         transfer_memory: Bytes that all transfers together may hold; None to derive them from the memory limit.
         transfer_files: Files that are transferred at the same time.
         transfer_deadline: Seconds that one transfer is tried, all retries included.
+        limits: What one run of the script may use.
+        memory_guard: How full the container's memory may get before the script is ended.
         file: The name of the configuration, for messages.
         warnings: One sentence for each thing that is odd but does no harm.
         origins: Where each value came from, by its path, such as `storage_providers.minio.default.endpoint`;
@@ -132,6 +138,8 @@ class Function:
     transfer_memory: int | None = None
     transfer_files: int = 8
     transfer_deadline: float = 600.0
+    limits: Limits = _NO_LIMITS
+    memory_guard: Threshold = _GUARD
     file: str = ""
     warnings: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from faas_supervisor.config._keys import ENTRIES, KEYS
+from faas_supervisor.config._limits import Threshold
 from faas_supervisor.config._model import Input, Output, Target
 from faas_supervisor.config._providers import SECTION
 from faas_supervisor.errors import printable
@@ -31,7 +32,14 @@ def text_of(function: Function) -> str:
     lines = [f"# {printable(function.file)}"] if function.file else []
     for key in KEYS:
         origin = function.origins.get(key.name, "default")
-        lines.extend(_lines(key.name, _plain(getattr(function, key.field)), origin))
+        value = getattr(function, key.field)
+        if key.parts:
+            lines.append(f"{key.name}:")
+            for part in key.parts:
+                origin = function.origins.get(f"{key.name}.{part}", "default")
+                lines.extend(_lines(part, _plain(getattr(value, part)), origin, "  "))
+        else:
+            lines.extend(_lines(key.name, _plain(value), origin))
     lines.extend(_providers(function))
     return "\n".join((*lines, ""))
 
@@ -63,8 +71,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # any value of a configuration
     """Return a value as lists, mappings and scalars, with nothing secret in it."""
     if isinstance(value, Secret):
         return MASKED
-    if isinstance(value, str):
-        return mask(value)
+    if isinstance(value, str | Threshold):
+        return mask(str(value))
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Input | Output | Target):

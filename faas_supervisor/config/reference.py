@@ -6,7 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from faas_supervisor.config._keys import ENTRIES, KEYS, Key
+from faas_supervisor.config._keys import ENTRIES, KEYS, Key, part_variable
+from faas_supervisor.config._limits import LIMITS
 from faas_supervisor.config._model import Function, Input, Output
 from faas_supervisor.config._settings import settings_of
 
@@ -35,8 +36,9 @@ the configuration as it is used, and where each value came from.
 - Null and the empty text mean: not set.
 - Texts stay as they are written: `0123` and `yes` are texts where a text is expected.
 - The same key twice is a fault. Anchors, aliases and `<<` work.
-- An amount of bytes is a number, with `k`, `M`, `G`, `T` (powers of 1000) or `Ki`, `Mi`, `Gi`, `Ti` (powers of 1024)
-  behind it: `512Mi`. A duration is a number of seconds, or has units: `500ms`, `90`, `10m`, `1h30m`.
+- An amount of bytes is a number, with `k`, `M`, `G`, `T`, `P`, `E` (powers of 1000) or `Ki`, `Mi`, `Gi`, `Ti`, `Pi`,
+  `Ei` (powers of 1024) behind it, or an exponent: `512Mi`, `2G`, `1e9`.
+- A duration is a number of seconds, or has units: `500ms`, `90`, `10m`, `1h30m`.
 """
 
 _OURS = """\
@@ -45,6 +47,14 @@ _OURS = """\
 OSCAR does not know these keys, and leaves them out of the file that it writes. So each can also be set by a
 variable, which goes first. In OSCAR, put the variable into `environment.variables` of the service. The variable of a
 mapping holds YAML, such as `{storage_provider: minio.default, path: bucket/results}`.
+"""
+
+_LIMITS = """\
+## Limits
+
+What is not set has no limit but the container's own. Each limit can also be set alone, by its variable, which goes
+before `limits` in the file and before `FAAS_SUPERVISOR_LIMITS`, or by `supervisor run --limit memory=512Mi`, which goes
+before both. [What happens at each of them](supervision.md#limits).
 """
 
 _ENTRIES = """\
@@ -106,6 +116,8 @@ def core() -> str:
             _table(("Key", "Value", "Default", "Variable", "Meaning"), map(_key_row, oscar)),
             _OURS,
             _table(("Key", "Value", "Default", "Variable", "Meaning"), map(_key_row, ours)),
+            _LIMITS,
+            _table(("Limit", "Value", "Variable", "Meaning"), _limit_rows()),
             _ENTRIES,
             _table(("Key", "Value", "Meaning"), entries),
             _PROVIDERS,
@@ -128,7 +140,14 @@ def _is_ours(key: Key) -> bool:
 def _key_row(key: Key) -> tuple[str, ...]:
     defaults = Function()
     default = getattr(defaults, key.field)
-    return f"`{key.name}`", key.kind.label, _default(default), _code(key.variable), key.help
+    return f"`{key.name}`", key.kind.label, "" if key.parts else _default(default), _code(key.variable), key.help
+
+
+def _limit_rows() -> list[tuple[str, ...]]:
+    key = next(key for key in KEYS if key.name == "limits")
+    return [
+        (f"`{name}`", limit.kind.label, _code(part_variable(key, name)), limit.help) for name, limit in LIMITS.items()
+    ]
 
 
 def _setting_row(name: str, setting: Setting) -> tuple[str, ...]:
