@@ -144,7 +144,8 @@ def stores_of(function: Function, plugins: Plugins) -> Stores:
 
 def transfer_of(function: Function, call: Call) -> Transfer:
     """Return the engine as `function` configures it."""
-    return Transfer(Retry(deadline=function.transfer_deadline), function.transfer_files, call.stop, call.watch)
+    retry = Retry(deadline=function.transfer_deadline)
+    return Transfer(retry, function.transfer_files, call.stop, call.watch, skip_existing=function.skip_existing)
 
 
 def _memory() -> int:

@@ -20,7 +20,7 @@ from faas_supervisor.planning import make_plan
 from faas_supervisor.plugins import Plugins
 from faas_supervisor.publish import upload_result
 from faas_supervisor.report import Report, RunReport
-from faas_supervisor.staging import stage_in, stage_out
+from faas_supervisor.staging import stage_in, stage_out, streaming
 from faas_supervisor.values import value
 from faas_supervisor.workspace import Workspace
 
@@ -103,7 +103,10 @@ class _Invocation:
             with report.phase("stage_in"):
                 files = stage_in(run, folders, self.stores, self.transfer, report)
             with answering(run, folders, self.call, self.function, report) as (stdout, stderr):
-                with report.phase("script"):
+                streamed = streaming(
+                    self.function.stream, run, folders, stores=self.stores, transfer=self.transfer, report=report
+                )
+                with report.phase("script"), streamed as stream:
                     environment = script.script_environment(
                         self.call.environment,
                         variables=self.function.environment,
@@ -114,10 +117,12 @@ class _Invocation:
                         folders=folders,
                     )
                     report.starting(self.argv)
+                    if stream is not None:
+                        stream.started(0)
                     report.ended(script.run(self.argv, environment, stdout=stdout, stderr=stderr))
                 with report.phase("stage_out"):
                     if not report.failed or self.function.upload_on == "always":
-                        stage_out(run, folders, self.stores, self.transfer, report)
+                        stage_out(run, folders, self.stores, self.transfer, report, stream=stream)
                     else:
                         log.info("%s: the outputs are not uploaded, since the script failed", report.record)
         except SupervisorError as error:

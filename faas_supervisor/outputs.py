@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from faas_supervisor.config import Output
     from faas_supervisor.report import RunReport
+    from faas_supervisor.stream import Stream
 
 __all__ = ["Upload", "files_below", "matches", "uploads"]
 
@@ -64,22 +65,27 @@ def _entries(current: Path, folder: Path) -> Iterator[os.DirEntry[str]]:
         ) from error
 
 
-def uploads(folder: Path, outputs: Sequence[Output], report: RunReport) -> Iterator[Upload]:
+def uploads(
+    folder: Path, outputs: Sequence[Output], report: RunReport, stream: Stream | None = None
+) -> Iterator[Upload]:
     """Yield what has to be uploaded, and tell `report` of outputs that nothing matched and files that no output wants.
+
+    What `stream` has uploaded, and what has not changed since, is left out.
 
     Raises nothing: whoever uploads what came so far must not be interrupted by it.
     """
     if not outputs:
         return
-    matched = [0] * len(outputs)
+    matched = [stream.uploaded(number) if stream else 0 for number in range(len(outputs))]
     try:
         for file, name in files_below(folder, report.warn):
             wanted = False
             for index, output in enumerate(outputs):
                 if matches(name, output):
-                    matched[index] += 1
                     wanted = True
-                    yield Upload(file, name, output)
+                    if stream is None or not stream.has_uploaded(file, name, index):
+                        matched[index] += 1
+                        yield Upload(file, name, output)
             if not wanted:
                 report.warn(f"{printable(name)} is not uploaded: it matches no output")
     except OutputError as error:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from faas_supervisor import __version__
-from faas_supervisor.cgroup import memory_limit
+from faas_supervisor.cgroup import memory_limit, memory_peak
 from faas_supervisor.secrets import mask, masked
 from faas_supervisor.values import value
 
@@ -29,7 +29,7 @@ _LISTED: Final = 1000
 
 
 class Tally:
-    """Counts transfers, and lists the first thousand."""
+    """Counts transfers, and lists the first thousand; what was skipped is a file, but moved no bytes."""
 
     __slots__ = ("bytes", "files", "listed")
 
@@ -41,7 +41,8 @@ class Tally:
     def add(self, transfer: Transferred) -> None:
         """Count one more."""
         self.files += 1
-        self.bytes += transfer.size
+        if not transfer.skipped:
+            self.bytes += transfer.size
         if len(self.listed) < _LISTED:
             self.listed.append(transfer)
 
@@ -159,6 +160,7 @@ def _transfer(item: Transferred) -> dict[str, Any]:
         "etag": item.etag,
         "seconds": round(item.seconds, 4),
         "attempts": item.attempts,
+        "skipped": item.skipped,
     }
 
 
@@ -168,7 +170,13 @@ def _usage(result: Result) -> dict[str, Any]:
         "wall_seconds": round(result.wall, 4),
         "user_seconds": round(sum(outcome.user for outcome in outcomes), 4),
         "system_seconds": round(sum(outcome.system for outcome in outcomes), 4),
+        "voluntary_switches": sum(outcome.voluntary_switches for outcome in outcomes),
+        "involuntary_switches": sum(outcome.involuntary_switches for outcome in outcomes),
         "peak_memory_bytes": max((outcome.peak_memory for outcome in outcomes), default=None),
+        "group_peak_memory_bytes": max(
+            (outcome.group_memory for outcome in outcomes if outcome.group_memory), default=None
+        ),
+        "container_peak_memory_bytes": memory_peak(),
         "memory_limit_bytes": memory_limit(),
         "input_files": sum(run.inputs.files for run in result.runs),
         "input_bytes": sum(run.inputs.bytes for run in result.runs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from faas_supervisor.errors import NoSpace, SupervisorError, Terminated
@@ -12,6 +13,7 @@ from faas_supervisor.storage._names import join, safe_join
 from faas_supervisor.storage._parallel import in_parallel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from faas_supervisor.outputs import Upload
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
     from faas_supervisor.report import RunReport
     from faas_supervisor.storage._store import Stores
     from faas_supervisor.storage._transfer import Transfer, Transferred
+    from faas_supervisor.stream import Stream
     from faas_supervisor.workspace import Folders
 
-__all__ = ["stage_in", "stage_out"]
+__all__ = ["stage_in", "stage_out", "streaming"]
 
 
 def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> tuple[Path, ...]:
@@ -56,8 +59,10 @@ def stage_in(run: Run, folders: Folders, stores: Stores, transfer: Transfer, rep
     return tuple(path for path in destinations if path.exists())
 
 
-def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport) -> None:
-    """Upload every file of the output folder that an output wants, several at a time.
+def stage_out(
+    run: Run, folders: Folders, stores: Stores, transfer: Transfer, report: RunReport, *, stream: Stream | None = None
+) -> None:
+    """Upload every file of the output folder that an output wants, several at a time; not what `stream` has uploaded.
 
     What fails is noted in `report`, and does not stop the others.
 
@@ -67,9 +72,10 @@ def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, re
 
     def move(upload: Upload) -> Transferred:
         path = join(upload.output.path, upload.name)
-        return transfer.upload(stores.open(upload.output.provider), upload.file, path)
+        store = stores.open(upload.output.provider)
+        return transfer.upload(store, upload.file, path, unless_there=stream is not None and stream.covers(upload.name))
 
-    wanted = uploads(folders.output, run.outputs, report)
+    wanted = uploads(folders.output, run.outputs, report, stream)
     for upload, outcome in in_parallel(move, wanted, width=transfer.files, stop=transfer.stop):
         if isinstance(outcome, Terminated):
             raise outcome
@@ -77,6 +83,22 @@ def stage_out(run: Run, folders: Folders, stores: Stores, transfer: Transfer, re
             report.fail(outcome, "upload.failed", provider=upload.output.provider, file=upload.name)
         else:
             report.outputs.add(outcome)
+
+
+@contextmanager
+def streaming(
+    name: str, run: Run, folders: Folders, *, stores: Stores, transfer: Transfer, report: RunReport
+) -> Iterator[Stream | None]:
+    """Upload what is finished in the stream folder `name` while the script runs inside; without a name, do nothing."""
+    if not name or not run.outputs:
+        yield None
+        return
+    from faas_supervisor.stream import Stream  # noqa: PLC0415  # few functions have one
+
+    with Stream(
+        name, root=folders.output, outputs=run.outputs, stores=stores, transfer=transfer, report=report
+    ) as stream:
+        yield stream
 
 
 def _write(data: bytes, destination: Path) -> None:

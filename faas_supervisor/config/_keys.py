@@ -88,8 +88,28 @@ def _path(node: Node, path: str, findings: Findings) -> str | None:
     return stripped
 
 
+def _stream(node: Node, path: str, findings: Findings) -> str | None:
+    text = TEXT.read(node, path, findings)
+    if text is None:
+        return None
+    word = text.lower()
+    if word in {"true", "yes", "on"}:
+        return "stream"
+    if word in {"false", "no", "off"}:
+        return ""
+    if text in {".", ".."} or "/" in text or not text.isprintable() or len(text.encode()) > _LONGEST_NAME:
+        findings.fault(node.place, path, "names no folder", "Write the name of a folder in TMP_OUTPUT_DIR, or true")
+        return None
+    name: str = text
+    return name
+
+
+# Linux: NAME_MAX.
+_LONGEST_NAME: Final = 255
+
 _PROVIDER: Final = Kind("`type.id`", _provider)
 _PATH: Final = Kind("a path", _path)
+_STREAM: Final = Kind("the name of a folder, or true or false", _stream)
 
 # The fields of an entry have the names of its keys, but for the provider.
 ENTRIES: Final[dict[type[Any], dict[str, Kind]]] = {
@@ -248,6 +268,18 @@ KEYS: Final = (
         "combine_output",
         BOOLEAN,
         "`true`: the script's standard error is part of its answer.",
+    ),
+    _ours(
+        "stream",
+        _STREAM,
+        "A folder below `TMP_OUTPUT_DIR` whose finished files are uploaded while the script still runs. "
+        "`true` means `stream`.",
+    ),
+    _ours(
+        "skip_existing",
+        BOOLEAN,
+        "`true`: an output is not uploaded if the store proves that it holds the same bytes already. "
+        "Files in the `stream` folder are always treated so.",
     ),
     _ours(
         "transfer_memory",

@@ -106,6 +106,8 @@ class Function:
         input_check: Whether a record outside the configured inputs is an error or a warning.
         result: Where the result of each invocation is written; None for nowhere.
         combine_output: Whether the script's standard error is part of its answer.
+        stream: The folder below the output folder whose files go up while the script runs; empty for none.
+        skip_existing: Whether an output is left alone that the store proves to hold already.
         transfer_memory: Bytes that all transfers together may hold; None to derive them from the memory limit.
         transfer_files: Files that are transferred at the same time.
         transfer_deadline: Seconds that one transfer is tried, all retries included.
@@ -135,6 +137,8 @@ class Function:
     input_check: Literal["error", "warn"] = "error"
     result: Target | None = None
     combine_output: bool = True
+    stream: str = ""
+    skip_existing: bool = False
     transfer_memory: int | None = None
     transfer_files: int = 8
     transfer_deadline: float = 600.0

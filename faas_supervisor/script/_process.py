@@ -51,6 +51,9 @@ class Outcome:
         user: CPU seconds in user mode, of the script and the children it waited for.
         system: CPU seconds in the kernel, likewise.
         peak_memory: The largest resident size of any of these processes, in bytes.
+        voluntary_switches: How often they gave up the processor to wait for something.
+        involuntary_switches: How often it was taken from them.
+        group_memory: The most that all of them held at a time, in bytes; None where nobody watched.
     """
 
     status: int
@@ -59,6 +62,9 @@ class Outcome:
     user: float
     system: float
     peak_memory: int
+    voluntary_switches: int = 0
+    involuntary_switches: int = 0
+    group_memory: int | None = None
 
 
 def run(
@@ -94,6 +100,8 @@ def run(
         user=usage.ru_utime,
         system=usage.ru_stime,
         peak_memory=usage.ru_maxrss * 1024,  # Linux counts it in KiB
+        voluntary_switches=usage.ru_nvcsw,
+        involuntary_switches=usage.ru_nivcsw,
     )
 
 

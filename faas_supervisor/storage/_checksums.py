@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from faas_supervisor.storage._provider import ObjectInfo
 
-__all__ = ["mismatch", "strongest"]
+__all__ = ["mismatch", "proven", "strongest"]
 
 _PIECE: Final = 1024 * 1024
 
@@ -49,6 +49,11 @@ def mismatch(file: Path, info: ObjectInfo) -> str:
     algorithm, _, claimed = claim.partition(":")
     actual = _hash(file, algorithm)
     return "" if actual == claimed else f"{algorithm} is {actual} here and {claimed} on the server"
+
+
+def proven(file: Path, info: ObjectInfo) -> bool:
+    """Whether what the server said proves that the object holds what `file` holds: size and a checksum agree."""
+    return strongest(info) is not None and not mismatch(file, info)
 
 
 def strongest(info: ObjectInfo) -> str | None:

@@ -144,6 +144,14 @@ class StorageProvider(ABC):
             NotFound: There is none; a folder is none either.
         """
 
+    def same(self, source: Path, info: ObjectInfo) -> bool:  # noqa: ARG002
+        """Tell whether `info.etag` proves that the object holds what `source` holds; the sizes are equal.
+
+        For stores whose etag is a hash for some objects: that of these very bytes then proves it, another one
+        proves nothing. The core compares `info.checksums` itself.
+        """
+        return False
+
     def delete(self, path: str) -> None:
         """Remove one object; one that is not there is success.
 

@@ -27,7 +27,7 @@ from faas_supervisor.errors import (
     printable,
 )
 from faas_supervisor.logs import emit, log
-from faas_supervisor.storage._checksums import mismatch, strongest
+from faas_supervisor.storage._checksums import mismatch, proven, strongest
 from faas_supervisor.storage._meter import Meter
 from faas_supervisor.storage._names import validate
 from faas_supervisor.values import value
@@ -48,7 +48,7 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 @value
 class Transferred:
-    """One file that was moved and verified; an entry of the result."""
+    """One file that was moved and verified, or `skipped` since it was there; an entry of the result."""
 
     provider: str
     path: str
@@ -57,6 +57,7 @@ class Transferred:
     attempts: int
     etag: str | None = None
     checksum: str | None = None
+    skipped: bool = False
 
 
 class Transfer:
@@ -67,6 +68,7 @@ class Transfer:
         files: How many files move at the same time.
         stop: When set, transfers end at once and raise `Terminated`.
         watch: Told `(label, bytes moved, total)` of the attempt under way; for progress bars.
+        skip_existing: Whether no upload is made of what is there already.
     """
 
     def __init__(
@@ -75,11 +77,14 @@ class Transfer:
         files: int,
         stop: threading.Event,
         watch: Callable[[str, int, int | None], None] | None = None,
+        *,
+        skip_existing: bool = False,
     ) -> None:
         self.retry: Final = retry
         self.files: Final = files
         self.stop: Final = stop
         self.watch: Final = watch
+        self.skip_existing: Final = skip_existing
         self._lost: Final[dict[str, Unavailable]] = {}
         self._worked: Final[dict[str, float]] = {}
 
@@ -112,8 +117,11 @@ class Transfer:
             partial.unlink(missing_ok=True)
         return done
 
-    def upload(self, store: Store, source: Path, path: str) -> Transferred:
+    def upload(self, store: Store, source: Path, path: str, *, unless_there: bool = False) -> Transferred:
         """Make the object at `path` hold what `source` holds, verified by what the server says.
+
+        With `unless_there` (or `skip_existing`), the server is asked first, and nothing moves when it proves that
+        the object holds just that already.
 
         Raises:
             SupervisorError: After the last attempt; what a failed attempt may have left is removed then.
@@ -135,6 +143,8 @@ class Transfer:
 
         _judge(path, store, "stage out")
         _ensure_uploadable(source, store)
+        if (unless_there or self.skip_existing) and (there := _there(store, source, path)):
+            return there
         return self._tries(f"upload {store.name} {printable(path)}", "stage out", store, path, attempt, room=None)
 
     def _tries(
@@ -188,6 +198,26 @@ class Transfer:
     def _note_lost(self, store: Store, error: StorageError, started: float) -> None:
         if isinstance(error, Unavailable) and self._worked.get(store.name, 0.0) < started:
             self._lost[store.name] = error
+
+
+def _there(store: Store, source: Path, path: str) -> Transferred | None:
+    """Return an entry for the object at `path` if the server proves that it holds what `source` holds.
+
+    Whatever keeps it from that is no fault: the upload will tell.
+    """
+    started = time.monotonic()
+    try:
+        provider = store.provider()
+        info = provider.stat(path)
+        if info.size != source.stat().st_size or not (proven(source, info) or provider.same(source, info)):
+            return None
+    except Exception as error:  # noqa: BLE001  # the border to a plugin
+        log.debug("%s: %s is uploaded, there or not: %s", store.name, printable(path), error)
+        return None
+    seconds = time.monotonic() - started
+    text = f"upload {store.name} {printable(path)}: skipped, since these {info.size} bytes are there already"
+    emit(logging.INFO, "upload.skipped", text, provider=store.name, path=path, bytes=info.size)
+    return Transferred(store.name, path, info.size, seconds, 0, info.etag, strongest(info), skipped=True)
 
 
 def _tell(label: str, done: Transferred) -> None:

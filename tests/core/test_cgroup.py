@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from faas_supervisor import cgroup
-from faas_supervisor.cgroup import memory_limit
+from faas_supervisor.cgroup import memory_limit, memory_peak
 
 
 @pytest.fixture
 def telling(tmp_path, monkeypatch):
     files = (tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes")
-    monkeypatch.setattr(cgroup, "_FILES", tuple(map(str, files)))
+    monkeypatch.setattr(cgroup, "_LIMITS", tuple(map(str, files)))
 
     def tell(second=None, first=None):
         for file, text in zip(files, (first, second), strict=True):
@@ -44,3 +44,13 @@ def test_the_limit_is_read(telling, first, second, limit):
 def test_here_it_is_a_size_or_none():
     limit = memory_limit()
     assert limit is None or limit > 1024 * 1024
+
+
+def test_the_peak_is_read_where_the_kernel_tells_it(tmp_path, monkeypatch):
+    files = tmp_path / "memory.peak", tmp_path / "memory.max_usage_in_bytes"
+    monkeypatch.setattr(cgroup, "_PEAKS", tuple(map(str, files)))
+    assert memory_peak() is None
+    files[1].write_text("4096\n")
+    assert memory_peak() == 4096
+    files[0].write_text("8192\n")
+    assert memory_peak() == 8192

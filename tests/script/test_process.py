@@ -142,6 +142,10 @@ class TestHowItEnds:
         assert ran.outcome.peak_memory > 50_000_000
         assert ran.outcome.wall >= ran.outcome.user / os.cpu_count()
 
+    def test_how_often_it_waited_is_told(self):
+        busy = python("pass").outcome.voluntary_switches
+        assert python("import time; [time.sleep(0.001) for _ in range(200)]").outcome.voluntary_switches >= busy + 150
+
     def test_a_background_process_that_holds_the_output_is_not_waited_for_and_does_not_stay(self):
         ran = sh("sleep 1000 & echo $!; exit 5")
         assert ran.status == 5

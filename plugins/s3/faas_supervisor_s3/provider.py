@@ -12,6 +12,7 @@ from faas_supervisor.storage import Capabilities, ObjectInfo, StorageProvider
 from faas_supervisor_s3.connection import Connection, endpoint_url
 from faas_supervisor_s3.credentials import AwsChain, StaticKeys, keys_of
 from faas_supervisor_s3.engine import Place
+from faas_supervisor_s3.etags import fits
 from faas_supervisor_s3.failures import NoSuchBucket
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class BucketProvider(StorageProvider):
         """Return what the server says about the object."""
         place = _object(path)
         return self._engine(place).stat(place)
+
+    def same(self, source: Path, info: ObjectInfo) -> bool:
+        """Tell whether the ETag proves that the object holds what `source` holds."""
+        return info.etag is not None and fits(source, info.etag)
 
     def delete(self, path: str) -> None:
         """Remove the object."""
