@@ -1,8 +1,9 @@
 /* Starts the frozen supervisor with the C library that it brings along, so that it runs in any image.
  *
  * The program `supervisor` (and its copy `fwatchdog`) is this, linked statically. It finds its folder, takes out of
- * the environment what the image meant for its own loader and C library, and executes, from `_internal/` beside it,
- * the bundled loader with `app.bin`, the program that PyInstaller made.
+ * the environment what the image meant for its own loader and C library, and executes, from the folder INSIDE beside it,
+ * the bundled loader with `app.bin`, the program that PyInstaller made. INSIDE is `_internal-` and a digest of what
+ * is in it: a new version never changes a file under a running one, however it is copied.
  *
  * What it promises to the Python code (faas_supervisor/frozen.py):
  *   _SUP_NAME          the name that it was started under: a front is chosen by it
@@ -21,8 +22,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#ifndef LOADER
-#error "LOADER is the file name of the bundled ld.so, such as ld-linux-x86-64.so.2"
+#if !defined LOADER || !defined INSIDE
+#error "LOADER is the file name of the bundled ld.so, such as ld-linux-x86-64.so.2; INSIDE that of its folder"
 #endif
 
 /* Failure `internal` of docs/exit-codes.md. */
@@ -80,7 +81,7 @@ static char *folder_of(const char *program)
     char *slash = strrchr(folder, '/');
     if (slash != NULL) {
         *slash = '\0';
-        char *application = text("%s/_internal/app.bin", folder);
+        char *application = text("%s/" INSIDE "/app.bin", folder);
         bool found = access(application, F_OK) == 0;
         free(application);
         if (found)
@@ -103,7 +104,7 @@ static char *find_folder(const char *executed)
     if (folder == NULL && realpath(executed, path) != NULL)
         folder = folder_of(path);
     if (folder == NULL)
-        fail("there is no folder _internal beside %s; copy the whole folder", executed);
+        fail("there is no folder " INSIDE " beside %s; copy the whole folder", executed);
     if (strpbrk(folder, ":;$") != NULL)
         fail("%s can't be a place for libraries: it has a ':', ';' or '$' in its name", folder);
     return folder;
@@ -142,7 +143,7 @@ static char **make_environment(const char *folder, const char *name)
     result[end++] = text("_SUP_NAME=%s", name);
     /* PyInstaller's own: where the application is, that nothing has to be unpacked or started once more, and what
      * `ps` shows. tests/frozen/test_bootloader.py tells when a new version reads them otherwise. */
-    result[end++] = text("_PYI_ARCHIVE_FILE=%s/_internal/app.bin", folder);
+    result[end++] = text("_PYI_ARCHIVE_FILE=%s/" INSIDE "/app.bin", folder);
     result[end++] = "_PYI_PARENT_PROCESS_LEVEL=-1";
     result[end++] = "_PYI_LINUX_PROCESS_NAME=supervisor";
     return result;
@@ -152,13 +153,13 @@ static char **make_arguments(const char *folder, int argc, char **argv)
 {
     char **result = array((size_t)argc + 8);
     size_t end = 0;
-    result[end++] = text("%s/_internal/" LOADER, folder);
+    result[end++] = text("%s/" INSIDE "/" LOADER, folder);
     result[end++] = "--inhibit-cache"; /* that of the image */
     result[end++] = "--library-path";
-    result[end++] = text("%s/_internal", folder);
+    result[end++] = text("%s/" INSIDE, folder);
     result[end++] = "--preload";
-    result[end++] = text("%s/_internal/nssfix.so", folder);
-    result[end++] = text("%s/_internal/app.bin", folder);
+    result[end++] = text("%s/" INSIDE "/nssfix.so", folder);
+    result[end++] = text("%s/" INSIDE "/app.bin", folder);
     for (int i = 1; i < argc; i++)
         result[end++] = argv[i];
     return result;

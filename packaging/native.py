@@ -9,7 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LOADER", "BuildError", "build_programs", "copy_c_library", "static_program"]
+from errors import BuildError
+
+__all__ = ["LOADER", "build_inner_programs", "build_launcher", "copy_c_library", "static_program"]
 
 _HERE: Final = Path(__file__).parent
 _COMPILER: Final = os.environ.get("CC", "gcc")
@@ -36,20 +38,17 @@ _LIBRARIES: Final = (
 )
 
 
-class BuildError(Exception):
-    """Something that the build needs is not there."""
-
-
-def build_programs(folder: Path) -> None:
-    """Put the launcher under both of its names into `folder`, and what belongs to it into `folder/_internal`."""
-    if not LOADER:
-        raise BuildError(f"only {' and '.join(_LOADERS)} are known, this is {platform.machine()}")
-    inside = folder / "_internal"
-    static_program(_HERE / "launcher.c", folder / "supervisor", f'-DLOADER="{LOADER}"')
-    shutil.copyfile(folder / "supervisor", folder / "fwatchdog")
+def build_inner_programs(inside: Path) -> None:
+    """Put what the launcher and the supervisor need beside the libraries."""
     _compile(_HERE / "nssfix.c", inside / "nssfix.so", "-shared", "-fPIC", "-nostartfiles")
     if (_HERE / "starter.c").exists():
         static_program(_HERE / "starter.c", inside / "starter")
+
+
+def build_launcher(folder: Path, inside: str) -> None:
+    """Put the launcher of the folder `inside` into `folder`, under both of its names: links don't survive delivery."""
+    static_program(_HERE / "launcher.c", folder / "supervisor", f'-DLOADER="{LOADER}"', f'-DINSIDE="{inside}"')
+    shutil.copyfile(folder / "supervisor", folder / "fwatchdog")
 
 
 def static_program(source: Path, destination: Path, *options: str) -> None:
@@ -65,17 +64,21 @@ def static_program(source: Path, destination: Path, *options: str) -> None:
     _compile(source, destination, "-static", *options)
 
 
-def copy_c_library(folder: Path) -> list[Path]:
-    """Copy the loader and the libraries into `folder`, and return where each came from."""
-    sources = []
-    for name in (LOADER, *_LIBRARIES):
-        source = _found(name)
+def copy_c_library(inside: Path) -> dict[str, Path]:
+    """Copy the loader and the libraries into `inside`, and return where each came from.
+
+    Raises:
+        BuildError: One of them is not there.
+    """
+    if not LOADER:
+        raise BuildError(f"only {' and '.join(_LOADERS)} are known, this is {platform.machine()}")
+    sources = {name: _found(name) for name in (LOADER, *_LIBRARIES)}
+    for name, source in sources.items():
         if not source.is_absolute():
             raise BuildError(f"{_COMPILER} does not know where {name} is")
-        sources.append(source.resolve())
-        shutil.copyfile(source, folder / name)
-        if name != LOADER:  # a loader without its symbols could not be debugged at all
-            subprocess.run(["strip", "--strip-unneeded", folder / name], check=True)  # noqa: S607  # that of the path
+        shutil.copyfile(source, inside / name)
+        if name != LOADER:  # debuggers and profilers read the loader's symbols
+            subprocess.run(["strip", "--strip-unneeded", inside / name], check=True)  # noqa: S607  # that of the path
     return sources
 
 
