@@ -59,6 +59,7 @@ lint: .venv/installed
 
 types: .venv/installed
 	$(BIN)/mypy
+	MYPYPATH=packaging $(BIN)/mypy packaging/freeze.py
 
 check: lint types coverage
 

@@ -64,7 +64,7 @@ def _component(part: Part, inside: Path) -> Component:
 
 
 def _inner(item: dict[str, Any], outer: str) -> Component:
-    """Take over what a distribution's own bill tells of one of its parts, but for places of the machine it came from."""
+    """Take over what a distribution's own bill tells of one of its parts, but for places of its makers' machine."""
     claims = [licence.get("expression") or licence["license"].get("id") for licence in item.get("licenses", ())]
     return Component(
         name=item["name"],

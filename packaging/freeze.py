@@ -15,7 +15,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from archives import make_bare, make_sums, make_zip
 from bill import bill_of_materials, notices
@@ -23,9 +23,6 @@ from errors import BuildError
 from inventory import inventory
 from kit import make_kit
 from native import build_inner_programs, build_launcher, copy_c_library
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _HERE: Final = Path(__file__).parent
 
@@ -89,7 +86,7 @@ def make_artifacts(folder: Path, dist: Path, epoch: int) -> None:
     make_sums(dist)
 
 
-def _run_pyinstaller(folder: Path, work: Path) -> Mapping[str, Path]:
+def _run_pyinstaller(folder: Path, work: Path) -> dict[str, Path]:
     """Make `folder/_internal`, and return where its shared libraries came from."""
     environment = {
         **os.environ,
@@ -97,7 +94,7 @@ def _run_pyinstaller(folder: Path, work: Path) -> Mapping[str, Path]:
         "PYINSTALLER_CONFIG_DIR": str(work / "cache"),
     }
     options = ["--noconfirm", "--log-level", "WARN", "--distpath", folder, "--workpath", work / "pyinstaller"]
-    command = [sys.executable, "-m", "PyInstaller", *options, _HERE / "supervisor.spec"]
+    command = [sys.executable, "-m", "PyInstaller", *map(str, options), str(_HERE / "supervisor.spec")]
     subprocess.run(command, env=environment, check=True)
     binaries: dict[str, str] = json.loads((work / "pyinstaller" / "supervisor" / "binaries.json").read_bytes())
     return {

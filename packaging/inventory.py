@@ -167,7 +167,7 @@ def _library_part(name: str, source: Path) -> Part:
 
 
 def _debian_package(file: Path) -> tuple[str, str]:
-    """Return name and version of the package that `file` came with; no name, and what its file says, if there is none."""
+    """Return name and version of the package that `file` came with; no name, and what the file says, without one."""
     # The same file by its other name: /lib is a link to /usr/lib, and packages know one or the other.
     path = str(file.resolve())
     other = path.removeprefix("/usr") if path.startswith("/usr/lib") else f"/usr{path}"

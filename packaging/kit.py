@@ -33,24 +33,31 @@ def make_kit(folder: Path, destination: Path, version: str, epoch: int) -> None:
     layers = [_tools(epoch), make_tar(folder, epoch)]
     packed = [gzip.compress(layer, mtime=0) for layer in layers]
     created = datetime.fromtimestamp(epoch, UTC).isoformat().replace("+00:00", "Z")
-    config = _json({
-        "created": created,
-        "architecture": _ARCHITECTURES[platform.machine()],
-        "os": "linux",
-        "config": {"Env": ["PATH=/bin:/supervisor"], "Cmd": ["/bin/sh"], "Labels": _labels(version)},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_digest(layer)}" for layer in layers]},
-        "history": [
-            {"created": created, "created_by": "busybox"},
-            {"created": created, "created_by": f"faas-supervisor {version}"},
-        ],
-    })
-    manifest = _json({
-        "schemaVersion": 2,
-        "mediaType": f"{_OCI}.manifest.v1+json",
-        "config": _descriptor("config.v1+json", config),
-        "layers": [_descriptor("layer.v1.tar+gzip", layer) for layer in packed],
-    })
-    described = {**_descriptor("manifest.v1+json", manifest), "annotations": {"org.opencontainers.image.ref.name": version}}
+    config = _json(
+        {
+            "created": created,
+            "architecture": _ARCHITECTURES[platform.machine()],
+            "os": "linux",
+            "config": {"Env": ["PATH=/bin:/supervisor"], "Cmd": ["/bin/sh"], "Labels": _labels(version)},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_digest(layer)}" for layer in layers]},
+            "history": [
+                {"created": created, "created_by": "busybox"},
+                {"created": created, "created_by": f"faas-supervisor {version}"},
+            ],
+        }
+    )
+    manifest = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "config": _descriptor("config.v1+json", config),
+            "layers": [_descriptor("layer.v1.tar+gzip", layer) for layer in packed],
+        }
+    )
+    described = {
+        **_descriptor("manifest.v1+json", manifest),
+        "annotations": {"org.opencontainers.image.ref.name": version},
+    }
     index = {"schemaVersion": 2, "mediaType": f"{_OCI}.index.v1+json", "manifests": [described]}
     docker = {
         "Config": _blob(config),
