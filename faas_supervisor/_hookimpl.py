@@ -2,59 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Final
+
+__all__ = ["hookimpl"]
+
+# Where pluggy looks for the options of an implementation: the project's name and `_impl`.
+_MARK: Final = "faas_supervisor_impl"
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pluggy import HookimplMarker
 
-__all__ = ["MARK", "hookimpl"]
+    hookimpl: Final = HookimplMarker("faas_supervisor")
+else:
 
-_Function = TypeVar("_Function", bound="Callable[..., object]")
+    def hookimpl(function=None, /, **options):
+        """Mark a function of a plugin module as the implementation of one of our hooks.
 
-MARK: Final = "faas_supervisor_impl"
-"""Where pluggy looks for the options of an implementation: the project's name and `_impl`."""
+        The options are those of `pluggy.HookimplMarker`, and do the same; a wrong one is told when the plugin is
+        loaded.
+        """
 
+        def mark(marked):
+            known = dict.fromkeys(("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast"), False)
+            setattr(marked, _MARK, {**known, "specname": None, **options})
+            return marked
 
-@overload
-def hookimpl(function: _Function, /) -> _Function: ...
-
-
-@overload
-def hookimpl(
-    *,
-    optionalhook: bool = ...,
-    tryfirst: bool = ...,
-    trylast: bool = ...,
-    wrapper: bool = ...,
-    specname: str | None = ...,
-) -> Callable[[_Function], _Function]: ...
-
-
-def hookimpl(
-    function: _Function | None = None,
-    /,
-    *,
-    optionalhook: bool = False,
-    tryfirst: bool = False,
-    trylast: bool = False,
-    wrapper: bool = False,
-    specname: str | None = None,
-) -> _Function | Callable[[_Function], _Function]:
-    """Mark a function of a plugin module as the implementation of one of our hooks.
-
-    The options are those of `pluggy.HookimplMarker`, and do the same.
-    """
-
-    def mark(marked: _Function) -> _Function:
-        options = {
-            "optionalhook": optionalhook,
-            "tryfirst": tryfirst,
-            "trylast": trylast,
-            "wrapper": wrapper,
-            "hookwrapper": False,
-            "specname": specname,
-        }
-        setattr(marked, MARK, options)
-        return marked
-
-    return mark if function is None else mark(function)
+        return mark if function is None else mark(function)

@@ -1,82 +1,27 @@
-"""Finding plugins without importing them, and loading the needed ones, guarded."""
+"""Loading the plugins that are needed, guarded; `installed` finds them, `_hooks` calls them."""
 
 from __future__ import annotations
 
 import importlib
-import os
-import re
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from pluggy import PluginManager
-
-from faas_supervisor import hookspecs
 from faas_supervisor.errors import PluginError, SupervisorError, Terminated
+from faas_supervisor.installed import GROUP, HOOKS, Found, available, installed
 from faas_supervisor.logs import follow, log
 from faas_supervisor.storage import API_VERSION, ProviderSpec
-from faas_supervisor.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+    from types import ModuleType
 
+    from faas_supervisor._hooks import Hooks
     from faas_supervisor.events import Event
     from faas_supervisor.storage import StorageProvider
 
 __all__ = ["GROUP", "Found", "Plugins", "installed"]
 
-GROUP: Final = "faas_supervisor"
-
 # Distributions are called after the type that they offer, but for this one.
 _DISTRIBUTIONS: Final = {"webdav": "dcache"}
-
-
-@value
-class Found:
-    """One entry point of our group: what is installed, not imported yet."""
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"the plugin {self.name!r} ({self.distribution} {self.version})"
-
-
-def installed(paths: Iterable[str]) -> Iterator[Found]:
-    """Yield the entry points of our group in the folders `paths`, as `importlib.metadata` would.
-
-    Reading the few small files ourselves takes 3 ms of a start instead of 45; a test holds the two together.
-    """
-    seen: set[str] = set()
-    for path in paths:
-        try:
-            names = [entry.name for entry in os.scandir(path or ".") if entry.name.endswith(".dist-info")]
-        except OSError:
-            continue  # as the import system does: not a folder, or gone
-        for name in sorted(names):
-            distribution, _, version = name.removesuffix(".dist-info").partition("-")
-            normal = re.sub("[-_.]+", "-", distribution).lower()  # as PEP 503 has it
-            if normal in seen:
-                continue  # an earlier folder of sys.path wins, as for imports
-            seen.add(normal)
-            yield from _entries(os.path.join(path, name, "entry_points.txt"), distribution, version)  # noqa: PTH118
-
-
-def _entries(file: str, distribution: str, version: str) -> Iterator[Found]:
-    try:
-        # Runs for every distribution at start-up; one that is not UTF-8 is not ours.
-        with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
-            lines = stream.read().splitlines()
-    except OSError:
-        return
-    section = ""
-    for line in map(str.strip, lines):
-        if line.startswith("["):
-            section = line.strip("[]").strip()
-        elif section == GROUP and "=" in line and not line.startswith(("#", ";")):
-            name, _, module = line.partition("=")
-            yield Found(name.strip(), module.strip(), distribution.replace("_", "-"), version)
 
 
 class Plugins:
@@ -86,14 +31,16 @@ class Plugins:
         FAAS_SUPERVISOR_PLUGINS: The only names that may be loaded, separated by commas.
         FAAS_SUPERVISOR_DISABLED_PLUGINS: Names that are never loaded.
         FAAS_SUPERVISOR_STRICT_PLUGINS: `1` makes a broken plugin an error even where it isn't needed.
+        FAAS_SUPERVISOR_PLUGIN_PATH: Folders with further plugins.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._only = _names(environment.get("FAAS_SUPERVISOR_PLUGINS", ""))
         self._never = _names(environment.get("FAAS_SUPERVISOR_DISABLED_PLUGINS", ""))
         self._strict = environment.get("FAAS_SUPERVISOR_STRICT_PLUGINS", "") == "1"
-        self._manager: Final = PluginManager(GROUP)
-        self._manager.add_hookspecs(hookspecs)
+        self._environment: Final = environment
+        self._loaded: dict[str, ModuleType] = {}
+        self._hooks: Hooks | None = None
         self._found: dict[str, Found] | None = None
         self._twice: dict[str, str] = {}
         self._specs: dict[str, ProviderSpec] = {}
@@ -105,7 +52,7 @@ class Plugins:
         """Every installed plugin by name, whether it may be loaded or not."""
         if self._found is None:
             self._found = {}
-            for entry in installed(sys.path):
+            for entry in available(self._environment):
                 other = self._found.setdefault(entry.name, entry)
                 if other != entry:
                     self._twice[entry.name] = (
@@ -144,9 +91,12 @@ class Plugins:
         Raises:
             PluginError: A plugin failed over it.
         """
-        self.load_all()
+        name = "faas_supervisor_decode_event"
+        self.load_all(name)
+        if not any(hasattr(module, name) for module in self._loaded.values()):
+            return None
         try:
-            event: Event | None = self._manager.hook.faas_supervisor_decode_event(document=document, headers=headers)
+            event: Event | None = self._called.faas_supervisor_decode_event(document=document, headers=headers)
         except SupervisorError:
             raise
         except Exception as error:
@@ -160,7 +110,7 @@ class Plugins:
             PluginError: A plugin failed over it.
         """
         try:
-            answers = self._manager.hook.faas_supervisor_check(provider=provider, path=path)
+            answers = self._called.faas_supervisor_check(provider=provider, path=path)
             return [text for texts in answers for text in texts]
         except SupervisorError:
             raise
@@ -169,14 +119,14 @@ class Plugins:
 
     def events(self, provider: StorageProvider, path: str) -> Iterable[bytes] | None:
         """Return the stream of uploads below `path`, or None if no plugin has one for `provider`."""
-        stream: Iterable[bytes] | None = self._manager.hook.faas_supervisor_listen(provider=provider, path=path)
+        stream: Iterable[bytes] | None = self._called.faas_supervisor_listen(provider=provider, path=path)
         return stream
 
     def load(self, name: str) -> None:
         """Import and register the plugin `name`; a second call does nothing, or raises what the first raised."""
         if name in self._failed:
             raise self._failed[name]
-        if self._manager.has_plugin(name):
+        if name in self._loaded:
             return
         try:
             self._load(name)
@@ -193,10 +143,13 @@ class Plugins:
         if self._strict:
             self.load_all()
 
-    def load_all(self) -> None:
-        """Load every allowed plugin; a broken one is a warning, or an error if plugins are to be strict."""
-        for name in self.found:
-            if not self.allowed(name):
+    def load_all(self, hook: str = "") -> None:
+        """Load every allowed plugin, or those that may implement `hook`.
+
+        A broken one is a warning, or an error if plugins are to be strict.
+        """
+        for name, entry in self.found.items():
+            if not self.allowed(name) or hook not in HOOKS.get(entry.module, {hook}) | {""}:
                 continue
             try:
                 self.load(name)
@@ -217,7 +170,8 @@ class Plugins:
                 hint="see FAAS_SUPERVISOR_PLUGINS and FAAS_SUPERVISOR_DISABLED_PLUGINS",
             )
         try:
-            offered = self._register(entry)
+            module = importlib.import_module(entry.module)
+            offered = self._offered(entry, module)
         except Terminated:
             raise
         except (Exception, SystemExit) as error:
@@ -226,22 +180,31 @@ class Plugins:
         try:
             self._accept(offered, entry)
         except PluginError:
-            self._manager.unregister(name=entry.name)
+            if self._hooks is not None:
+                self._hooks.forget(entry.name)
             raise
+        self._loaded[entry.name] = module
         follow(entry.module)
 
-    def _register(self, entry: Found) -> list[Any]:
-        """Import and register a plugin's module, and return what it offers; one that fails leaves no hook behind."""
-        module = importlib.import_module(entry.module)
-        if self._manager.is_registered(module):  # it serves several types, and has an entry point for each
-            return _offered(self._manager, module)
-        try:
-            self._manager.register(module, name=entry.name)
-            self._manager.check_pending()
-            return _offered(self._manager, module)
-        except BaseException:
-            self._manager.unregister(name=entry.name)
-            raise
+    def _offered(self, entry: Found, module: ModuleType) -> list[Any]:
+        """Return what a plugin's module offers; pluggy is not imported to ask our own for that."""
+        if entry.module in HOOKS and self._hooks is None:
+            return list(module.faas_supervisor_storage_providers())
+        return self._with_hooks().register(entry.name, module)
+
+    def _with_hooks(self) -> Hooks:
+        """Return what calls the hooks of everything that is loaded."""
+        if self._hooks is None:
+            from faas_supervisor._hooks import Hooks  # noqa: PLC0415  # brings pluggy, which few runs need
+
+            self._hooks = Hooks()
+            for name, module in self._loaded.items():
+                self._hooks.register(name, module)
+        return self._hooks
+
+    @property
+    def _called(self) -> Any:  # noqa: ANN401  # pluggy's hooks have no types
+        return self._with_hooks().hook
 
     def _accept(self, offered: list[Any], entry: Found) -> None:
         for spec in offered:
@@ -270,13 +233,6 @@ class Plugins:
             f"no plugin is installed for the provider type {name!r}",
             hint=f"{maybe}pip install faas-supervisor-{close[0] if close else _DISTRIBUTIONS.get(name, name)}",
         )
-
-
-def _offered(manager: PluginManager, module: object) -> list[Any]:
-    hook = manager.hook.faas_supervisor_storage_providers
-    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
-    only_this = manager.subset_hook_caller(hook.name, remove_plugins=others)
-    return [spec for specs in only_this() for spec in specs]
 
 
 def _names(text: str) -> frozenset[str]:
