@@ -19,6 +19,7 @@ def main() -> None:
     gc.disable()  # what is imported stays, and is not worth looking through again and again
     from faas_supervisor.fronts import job  # noqa: PLC0415
 
+    gc.freeze()
     gc.enable()
     # Everything is written, and nothing of ours is open: taking the interpreter apart costs a tenth of a run.
     os._exit(job.main(os.environ))

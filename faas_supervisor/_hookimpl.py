@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     hookimpl: Final = HookimplMarker("faas_supervisor")
 else:
 
-    def hookimpl(function=None, /, **options):
+    def hookimpl(function=None, /, **options):  # noqa: ANN001, ANN003, ANN202  # typed above
         """Mark a function of a plugin module as the implementation of one of our hooks.
 
         The options are those of `pluggy.HookimplMarker`, and do the same; a wrong one is told when the plugin is
         loaded.
         """
 
-        def mark(marked):
+        def mark(marked):  # noqa: ANN001, ANN202
             known = dict.fromkeys(("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast"), False)
             setattr(marked, _MARK, {**known, "specname": None, **options})
             return marked

@@ -1,5 +1,9 @@
 """What the frozen program runs."""
 
-from faas_supervisor.__main__ import main
+import quick_patterns
+
+quick_patterns.install()
+
+from faas_supervisor.__main__ import main  # noqa: E402  # imports as little as it can, but with patterns
 
 main()

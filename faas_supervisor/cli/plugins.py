@@ -28,6 +28,7 @@ def command(as_json: bool) -> None:  # noqa: FBT001  # click calls by name
         return
     for plugin in shown:
         click.echo(f"{plugin['name']:10} {plugin['distribution']} {plugin['version']}: {plugin['status']}")
+        click.echo(f"    {'from':22} {plugin['from']}")
         for setting in plugin["settings"]:
             click.echo(f"    {setting['name']:22} {setting['help']}")
 
@@ -37,6 +38,7 @@ def _shown(entry: Found, plugins: Plugins) -> dict[str, Any]:
         "name": entry.name,
         "distribution": entry.distribution,
         "version": entry.version,
+        "from": entry.folder or "built in",
         "status": "ok",
         "api_version": None,
         "settings": [],

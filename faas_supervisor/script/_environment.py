@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import EventError, printable
+from faas_supervisor.frozen import saved_environment
 from faas_supervisor.logs import log
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["script_environment"]
 
 # Configurations (they hold credentials), the script itself, and settings and traces of the supervisor.
 _OURS: Final = frozenset({"FUNCTION_CONFIG", "FDL", "SCRIPT"})
-_OUR_PREFIXES: Final = ("FAAS_SUPERVISOR_", "_PYI_", "_SUP_")
+_OUR_PREFIX: Final = "FAAS_SUPERVISOR_"
 
 # Linux: MAX_ARG_STRLEN is 32 pages, name and "=" and the final NUL included.
 _LONGEST: Final = 131_072
@@ -51,8 +52,8 @@ def script_environment(
     """
     kept = {
         name: value
-        for name, value in outer.items()
-        if name not in _OURS and name not in secrets and not name.startswith(_OUR_PREFIXES)
+        for name, value in saved_environment(outer).items()
+        if name not in _OURS and name not in secrets and not name.startswith(_OUR_PREFIX)
     }
     for added in (variables, event.variables, *(item.record.variables for item in run.items)):
         for name, value in added.items():
