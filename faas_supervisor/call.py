@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from faas_supervisor import config, logs, script
 from faas_supervisor.cgroup import memory_limit
 from faas_supervisor.errors import ConfigurationError
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage import MemoryBudget, Secret
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._store import Stores
@@ -62,7 +62,7 @@ class Call:
     config: Path | None = None
     script: Path | None = None
     storage: Path | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=Stop)
     watch: Callable[[str, int, int | None], None] | None = None
 
 

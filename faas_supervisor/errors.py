@@ -18,7 +18,10 @@ SupervisorError
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from faas_supervisor.script import Outcome
 
 __all__ = [
     "AlreadyExists",
@@ -110,9 +113,16 @@ class Cancelled(Exception):
 
 
 class SupervisorError(Exception):
-    """Something that ends the invocation: a sentence for a person, and a hint what to do about it."""
+    """Something that ends the invocation: a sentence for a person, and a hint what to do about it.
+
+    Attributes:
+        outcome: How the script ended, if this ended it.
+        signal: The signal that the script is asked to end with, if SIGTERM won't do.
+    """
 
     failure: Failure = Failure.INTERNAL
+    outcome: Outcome | None = None
+    signal: int | None = None
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -172,9 +182,13 @@ class OutputError(SupervisorError):
 
 
 class Terminated(SupervisorError):
-    """The supervisor was told to stop before the invocation was done."""
+    """The supervisor was told to stop before the invocation was done: by `signal`, if by one."""
 
     failure = Failure.TERMINATED
+
+    def __init__(self, message: str, *, hint: str = "", signal: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.signal = signal
 
 
 class StorageError(SupervisorError):

@@ -71,8 +71,8 @@ def _invoke(call: Call, report: Report) -> None:
         for number, run in enumerate(plan.runs, start=1):
             with workspace.folders(number) as folders:
                 report.add(invocation.process(run, folders))
-            if call.stop.is_set():
-                break
+            if call.stop.is_set() and report.failed:
+                break  # the others would only say the same
         if function.result is not None:
             with report.phase("publish"):
                 upload_result(
@@ -98,7 +98,7 @@ class _Invocation:
 
     def process(self, run: Run, folders: Folders) -> RunResult:
         """Take one run through its three steps; what goes wrong concerns this run only."""
-        report = RunReport(printable(run.label))
+        report, stop = RunReport(printable(run.label)), self.call.stop
         try:
             with report.phase("stage_in"):
                 files = stage_in(run, folders, self.stores, self.transfer, report)
@@ -119,7 +119,13 @@ class _Invocation:
                     report.starting(self.argv)
                     if stream is not None:
                         stream.started(0)
-                    report.ended(script.run(self.argv, environment, stdout=stdout, stderr=stderr))
+                    try:
+                        report.ended(script.run(self.argv, environment, stdout=stdout, stderr=stderr, stop=stop))
+                    except SupervisorError as error:
+                        # Ended before its time: what it wrote may be wanted all the same.
+                        if error.outcome is None or stop.is_set():
+                            raise
+                        report.fail(error)
                 with report.phase("stage_out"):
                     if not report.failed or self.function.upload_on == "always":
                         stage_out(run, folders, self.stores, self.transfer, report, stream=stream)

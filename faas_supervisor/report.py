@@ -52,6 +52,7 @@ class RunReport(_Clock):
         self.warnings: list[str] = []
         self.outcome: Outcome | None = None
         self._error: SupervisorError | None = None
+        self._cut_short = False
 
     def warn(self, message: str) -> None:
         """Log a warning about this record, and keep it for the result, which takes a thousand."""
@@ -68,11 +69,14 @@ class RunReport(_Clock):
     def ended(self, outcome: Outcome) -> None:
         """Note how the script ended."""
         self.outcome = outcome
-        level = logging.ERROR if outcome.status else logging.INFO
+        level = logging.ERROR if outcome.status and not self._cut_short else logging.INFO
         emit(level, "script.done", _ending(outcome), record=self.record, status=outcome.status, signal=outcome.signal)
 
     def fail(self, error: SupervisorError, event: str = "failure", **fields: object) -> None:
         """Note why this record failed; the first reason is the one that counts."""
+        if error.outcome is not None:
+            self._cut_short = True
+            self.ended(error.outcome)
         say(error, event, **fields)
         self._error = self._error or error
 
@@ -82,9 +86,12 @@ class RunReport(_Clock):
         return self._error is not None or (self.outcome is not None and self.outcome.status != 0)
 
     def result(self) -> RunResult:
-        """Return what happened. The script's own failure comes before those of moving its outputs."""
+        """Return what happened.
+
+        The script's own failure comes before those of moving its outputs, and why it was ended before its own.
+        """
         failure, reason, code = None, "", 0
-        if self.outcome is not None and self.outcome.status != 0:
+        if self.outcome is not None and self.outcome.status != 0 and not self._cut_short:
             failure, reason, code = Failure.SCRIPT, _ending(self.outcome), self.outcome.status
         elif self._error is not None:
             failure, reason, code = self._error.failure, str(self._error), self._error.failure.exit_code
@@ -131,6 +138,11 @@ class Report(_Clock):
                 hint="this is a defect of the supervisor; LOG_LEVEL=DEBUG shows where",
             )
         )
+
+    @property
+    def failed(self) -> bool:
+        """Whether a record failed so far."""
+        return any(run.failure for run in self._runs)
 
     def result(self) -> Result:
         """Return what happened so far."""

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from faas_supervisor.errors import NoSpace, SupervisorError, Terminated
+from faas_supervisor.errors import NoSpace, SupervisorError
 from faas_supervisor.outputs import uploads
 from faas_supervisor.storage._meter import ensure_room
 from faas_supervisor.storage._names import join, safe_join
@@ -67,7 +67,7 @@ def stage_out(
     What fails is noted in `report`, and does not stop the others.
 
     Raises:
-        Terminated: The invocation has to end.
+        SupervisorError: The invocation has to end.
     """
 
     def move(upload: Upload) -> Transferred:
@@ -77,7 +77,7 @@ def stage_out(
 
     wanted = uploads(folders.output, run.outputs, report, stream)
     for upload, outcome in in_parallel(move, wanted, width=transfer.files, stop=transfer.stop):
-        if isinstance(outcome, Terminated):
+        if isinstance(outcome, SupervisorError) and transfer.stop.is_set():
             raise outcome
         if isinstance(outcome, SupervisorError):
             report.fail(outcome, "upload.failed", provider=upload.output.provider, file=upload.name)

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from faas_supervisor.errors import OutputError, SupervisorError, Terminated, printable
+from faas_supervisor.errors import OutputError, SupervisorError, printable
 from faas_supervisor.logs import log
 from faas_supervisor.outputs import files_below, matches
 from faas_supervisor.storage._names import join
@@ -152,10 +152,9 @@ class Stream:
             pause = max(_PAUSE, _REST * (time.monotonic() - begun))
             try:
                 self._upload(ready)
-            except Terminated:
-                return
             except Exception as error:  # noqa: BLE001  # the thread's border: stage out will tell what is wrong
-                log.warning("outputs are no longer uploaded while the script runs: %s", error)
+                if not self._transfer.stop.is_set():
+                    log.warning("outputs are no longer uploaded while the script runs: %s", error)
                 return
 
     def _look(self) -> Iterator[_Ready]:
@@ -205,9 +204,9 @@ class Stream:
         # Once the script has ended, what has not begun is left for stage out.
         jobs = (file for file in ready if not self._ended.is_set())
         for file, outcome in in_parallel(move, jobs, width=self._transfer.files, stop=self._transfer.stop):
-            if isinstance(outcome, Terminated):
-                raise outcome
             if isinstance(outcome, SupervisorError):
+                if self._transfer.stop.is_set():
+                    raise outcome
                 self._note(file, outcome)
             elif outcome is not None:
                 self._report.outputs.add(outcome)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -38,7 +37,6 @@ def command(config: Path | None, script: Path | None, read_only: bool) -> None: 
         stderr=Descriptor(2),
         config=config,
         script=script,
-        stop=threading.Event(),
     )
     code = 0
     for finding in check(call, write=not read_only):

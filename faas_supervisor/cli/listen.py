@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -39,7 +38,6 @@ def command(provider: str, path: str, config: Path | None, script: Path | None, 
         stderr=Descriptor(2),
         config=config,
         script=script,
-        stop=threading.Event(),
     )
     with errors_shown():
         logging.captureWarnings(capture=True)

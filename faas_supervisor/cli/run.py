@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -49,7 +48,6 @@ def command(  # noqa: PLR0917  # one for each option
     from faas_supervisor.call import Call  # noqa: PLC0415  # after --help
     from faas_supervisor.fronts._streams import Descriptor  # noqa: PLC0415
 
-    stop = threading.Event()
     with errors_shown():
         call = Call(
             read_file(event),
@@ -59,7 +57,6 @@ def command(  # noqa: PLR0917  # one for each option
             config=config,
             script=script,
             storage=storage,
-            stop=stop,
         )
         sys.exit(_dry(call) if dry_run else _run(call))
 

@@ -9,7 +9,7 @@ from faas_supervisor import logs
 from faas_supervisor.call import Call
 from faas_supervisor.errors import SupervisorError
 from faas_supervisor.events import repair
-from faas_supervisor.fronts._signals import terminable
+from faas_supervisor.fronts._signals import signals_for
 from faas_supervisor.fronts._streams import Descriptor, ensure_open, forget_broken, read_event
 from faas_supervisor.invocation import invoke
 from faas_supervisor.publish import announce
@@ -62,7 +62,7 @@ def request_headers(environment: Mapping[str, str]) -> dict[str, str]:
 
 def handle(call: Call) -> int:
     """Handle one event, tell the result, and return the exit code."""
-    with terminable(call.stop):
+    with signals_for(call.stop):
         result = invoke(call)
     announce(result, call.environment)
     forget_broken()

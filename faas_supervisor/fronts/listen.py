@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from faas_supervisor.call import configure, stores_of
 from faas_supervisor.errors import PluginError, Terminated
-from faas_supervisor.fronts._signals import terminable
+from faas_supervisor.fronts._signals import signals_for
 from faas_supervisor.invocation import invoke
 from faas_supervisor.logs import emit, log
 from faas_supervisor.plugins import Plugins
@@ -15,9 +15,10 @@ from faas_supervisor.publish import announce
 from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from faas_supervisor.call import Call
+    from faas_supervisor.stop import Stop
     from faas_supervisor.storage._store import Stores
 
 __all__ = ["listen"]
@@ -36,16 +37,29 @@ def listen(call: Call, provider: str, path: str) -> int:
     path = path.strip("/")
     with stores_of(function, plugins) as stores:
         try:
-            with terminable(call.stop):
+            with signals_for(call.stop):
                 emit(logging.INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
-                for body in _events(plugins, stores, provider, path):
+                for body in _until(call.stop, _events(plugins, stores, provider, path)):
                     announce(invoke(replace(call, body=body)), call.environment)
-                    if call.stop.is_set():
-                        break
         except Terminated as error:
             log.debug("%s", error)
     emit(logging.INFO, "listen.end", f"no longer listening to {provider} {path}")
     return 0
+
+
+def _until(stop: Stop, events: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the events until `stop` is set, which also ends the wait for one.
+
+    Raises:
+        Terminated: While waiting.
+    """
+    coming = iter(events)
+    while not stop.is_set():
+        with stop.interrupting():
+            body = next(coming, None)
+        if body is None:
+            return
+        yield body
 
 
 def _events(plugins: Plugins, stores: Stores, provider: str, path: str) -> Iterable[bytes]:

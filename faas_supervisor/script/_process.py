@@ -1,43 +1,41 @@
-"""Runs the script: starts it, drains its output while it runs, and tells how it ended.
+"""Runs the script: starts it, passes its output on while it runs, ends all that comes from it, and tells how it ended.
 
-The process is what we wait for. Its pipes may outlive it, held by a background process, so they are
-drained while it runs and emptied once more when it has ended, and never waited for.
+Three parts: `_start` makes the process what it has to be, `_output` takes what it writes, `_family` knows who
+descends from it. What is left for here is the order of things, and what may end the script before its time.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import select
 import signal
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from faas_supervisor.errors import Failure, ScriptError
+from faas_supervisor.errors import SupervisorError
 from faas_supervisor.logs import log
+from faas_supervisor.script._family import Family
+from faas_supervisor.script._output import Output
+from faas_supervisor.script._start import Setup, adopt_orphans, start
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     import resource
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Outcome", "Sink", "run"]
+    from faas_supervisor.script._output import Sink
+    from faas_supervisor.stop import Stop
 
-_PIECE: Final = 64 * 1024
+__all__ = ["Outcome", "Watch", "run"]
 
 # A kernel without pidfd_open (before 5.3, or a seccomp filter that hides it) is asked this often instead.
-_POLL_MS: Final = 50
+_POLL: Final = 0.05
 
-# /proc/sys/fs/pipe-max-size as kernels ship it.
-_LARGEST_PIPE: Final = 1024 * 1024
+# How often those who lost their parent, and then died, are buried while the script runs.
+_TICK: Final = 1.0
 
-
-class Sink(Protocol):
-    """Takes what the script writes, piece by piece."""
-
-    def write(self, data: bytes, /) -> object:
-        """Take `data`; must not fail, since nobody else drains the pipe."""
+# How long what was killed may take to be gone: a process in the middle of a disk's or a network's answer isn't at once.
+_KILLED: Final = 10.0
 
 
 @value
@@ -48,10 +46,10 @@ class Outcome:
         status: Its exit status; 128 + n when signal n ended it.
         signal: That signal, or None.
         wall: Seconds.
-        user: CPU seconds in user mode, of the script and the children it waited for.
+        user: CPU seconds in user mode, of the script and of its descendants that were waited for.
         system: CPU seconds in the kernel, likewise.
-        peak_memory: The largest resident size of any of these processes, in bytes.
-        voluntary_switches: How often they gave up the processor to wait for something.
+        peak_memory: The largest resident size of the script, or of a child that it waited for, in bytes.
+        voluntary_switches: How often these gave up the processor to wait for something.
         involuntary_switches: How often it was taken from them.
         group_memory: The most that all of them held at a time, in bytes; None where nobody watched.
     """
@@ -67,164 +65,165 @@ class Outcome:
     group_memory: int | None = None
 
 
+class Watch(Protocol):
+    """Looks after the script while it runs, and may end it: a limit, the memory guard."""
+
+    def started(self, pid: int, /) -> None:
+        """Take note of the script's process, which leads its group and session."""
+
+    def look(self) -> float | SupervisorError:
+        """Return in how many seconds to be asked again, or why the script has to end.
+
+        An error with a true attribute `at_once` leaves the script no time for it.
+        """
+
+
 def run(
     argv: Sequence[str],
     environment: Mapping[str, str],
     *,
     stdout: Sink,
     stderr: Sink,
+    stop: Stop,
+    setup: Setup = Setup(),  # noqa: B008  # a constant
+    watches: Sequence[Watch] = (),
     grace: float = 10.0,
 ) -> Outcome:
     """Run `argv` to its end in a session of its own, its output going to the sinks as it comes.
 
-    What is left of its process group at the end is killed. When an exception (a signal handler's) breaks
-    the wait, the group gets SIGTERM, up to `grace` seconds, then SIGKILL, and the exception goes on.
+    # Behavior
+    - Called from any thread, several at a time; the thread has to stay, since the script dies with it.
+    - Once `stop` is set, or a watch says so, the script's group gets a signal: the one that `stop` is about, else
+      SIGTERM. After `grace` seconds whoever is left gets SIGKILL.
+    - Whatever way it ends, its descendants end with it: SIGTERM, up to `grace` seconds, SIGKILL.
 
     Raises:
         ScriptError: It can't be started.
+        SupervisorError: What `stop` or a watch gave as the reason; its attribute `outcome` tells how the script ended.
     """
+    if stop.is_set():
+        raise stop.error()
+    adopt_orphans()
     begun = time.monotonic()
-    child = _Child(argv, environment, stdout, stderr)
+    family = Family(environment, setup.cgroup)
     try:
-        child.drain_until_exit()
-    except BaseException:
-        child.terminate(grace)
-        raise
+        with Output(stdout, stderr) as output:
+            pid = start(argv, environment, stdout=output.stdout, stderr=output.stderr, setup=setup)
+            family.led_by(pid)
+            output.started()
+            error, status, usage = _Leader(pid, family).supervise(stop, watches, grace)
+            output.finish(hurry=error is not None)
     finally:
-        status, usage = child.reap()
+        family.leave()
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-    return Outcome(
+    outcome = Outcome(
         status=128 + ended_by if ended_by is not None else os.WEXITSTATUS(status),
         signal=ended_by,
         wall=time.monotonic() - begun,
-        user=usage.ru_utime,
-        system=usage.ru_stime,
+        user=usage.ru_utime + family.user,
+        system=usage.ru_stime + family.system,
         peak_memory=usage.ru_maxrss * 1024,  # Linux counts it in KiB
         voluntary_switches=usage.ru_nvcsw,
         involuntary_switches=usage.ru_nivcsw,
     )
+    if error is not None:
+        error.outcome = outcome
+        raise error
+    return outcome
 
 
-class _Child:
-    """The running script: its process group, its two pipes, and a handle that tells when it ends."""
+class _Leader:
+    """The script's own process, from its start until it is buried."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], stdout: Sink, stderr: Sink) -> None:
-        out, out_end = os.pipe()
-        err, err_end = os.pipe()
-        self._sinks = {out: stdout, err: stderr}
+    def __init__(self, pid: int, family: Family) -> None:
+        self._pid = pid
+        self._family = family
+        self._handle = _pidfd(pid)
+
+    def supervise(
+        self, stop: Stop, watches: Sequence[Watch], grace: float
+    ) -> tuple[SupervisorError | None, int, resource.struct_rusage]:
+        """Wait for the script's end, bring it about where it has to be, and bury it.
+
+        Returns why it was ended, its status as `wait4` tells it, and what it used.
+        """
         try:
-            self._pid = _spawn(argv, environment, out_end, err_end)
-        except BaseException:
-            os.close(out)
-            os.close(err)
-            raise
+            error = self._wait(stop, watches)
+            number = signal.SIGTERM if error is None else error.signal or signal.SIGTERM
+            self._end(number, 0.0 if getattr(error, "at_once", False) else grace)
         finally:
-            os.close(out_end)
-            os.close(err_end)
-        self._poll = select.poll()
-        for pipe in self._sinks:
-            os.set_blocking(pipe, False)
-            self._poll.register(pipe, select.POLLIN)
-        self._handle = _pidfd(self._pid)
-        if self._handle is not None:
-            self._poll.register(self._handle, select.POLLIN)
+            # Also when something unforeseen broke the wait.
+            if not self._family.kill(time.monotonic() + _KILLED):
+                log.warning("processes of the script could not be ended")
+            self._has_ended_within(_KILLED)
+            self._family.leave()
+            if self._handle is not None:
+                os.close(self._handle)
+            _, status, usage = os.wait4(self._pid, 0)
+        return error, status, usage
 
-    def drain_until_exit(self, timeout: float | None = None) -> bool:
-        """Pass output on until the process has ended (True), or `timeout` seconds have passed (False)."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while not self._ended():
-            left = None if until is None else until - time.monotonic()
-            if left is not None and left <= 0:
-                return False
-            wait = _POLL_MS if self._handle is None or left is not None else None
-            for pipe, _ in self._poll.poll(wait):
-                if pipe in self._sinks and self._pass_on(pipe) == 0:
-                    self._poll.unregister(pipe)
-        for pipe in self._sinks:
-            # What it wrote before it ended is in the pipe; what a background process still writes is
-            # endless, so at most a pipe full is taken.
-            taken = 0
-            while taken < _LARGEST_PIPE and (size := self._pass_on(pipe)):
-                taken += size
-        return True
+    def _wait(self, stop: Stop, watches: Sequence[Watch]) -> SupervisorError | None:
+        """Wait until the script has ended, and return None, or until it has to, and return why."""
+        for watch in watches:
+            watch.started(self._pid)
+        due = dict.fromkeys(watches, 0.0)
+        bury = time.monotonic() + _TICK
+        while not self._has_ended():
+            if stop.is_set():
+                return stop.error()
+            now = time.monotonic()
+            for watch, at in due.items():
+                if at <= now:
+                    answer = watch.look()
+                    if isinstance(answer, SupervisorError):
+                        return answer
+                    due[watch] = now + answer
+            if bury <= now:
+                self._family.descendants()
+                bury = now + _TICK
+            self._sleep(min(bury, *due.values()) - time.monotonic() if due else bury - time.monotonic(), stop)
+        return None
 
-    def terminate(self, grace: float) -> None:
-        """Ask the group to end, and leave it `grace` seconds for it."""
-        self._signal(signal.SIGTERM)
-        self.drain_until_exit(grace)
+    def _end(self, number: int, grace: float) -> None:
+        """Ask the script, and everyone who comes from it, to end, and leave them `grace` seconds for it."""
+        running = not self._has_ended()
+        if running:
+            self._family.signal(number)
+        if not self._family.descendants() and not running:
+            return
+        if not running:
+            self._family.signal(number)
+        self._family.signal_others(number)
+        until = time.monotonic() + grace
+        if self._has_ended_within(grace):
+            self._family.ended(until)
 
-    def reap(self) -> tuple[int, resource.struct_rusage]:
-        """Kill what is left of the group, free everything, and return the exit status and the usage."""
-        # The process is not reaped yet, so its number, which names the group, can't be another's.
-        self._signal(signal.SIGKILL)
-        _, status, usage = os.wait4(self._pid, 0)
-        for handle in (*self._sinks, self._handle):
-            if handle is not None:
-                os.close(handle)
-        return status, usage
-
-    def _ended(self) -> bool:
+    def _has_ended(self) -> bool:
         return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
-    def _pass_on(self, pipe: int) -> int | None:
-        """Move what is in the pipe, and return how much: 0 at its end, None when there is nothing yet."""
-        try:
-            data = os.read(pipe, _PIECE)
-        except BlockingIOError:
-            return None
-        if data:
-            self._sinks[pipe].write(data)
-        return len(data)
+    def _has_ended_within(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while not self._has_ended():
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            self._sleep(left)
+        return True
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or a set-uid program of the image
-            os.killpg(self._pid, number)
-
-
-def _spawn(argv: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> int:
-    try:
-        return os.posix_spawn(
-            argv[0],
-            list(argv),
-            environment,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, stdout, 1),
-                (os.POSIX_SPAWN_DUP2, stderr, 2),
-                *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()),
-            ],
-            setsid=True,
-            setsigmask=(),
-            # Python ignores SIGPIPE and SIGXFSZ, and ignored signals are inherited: `yes | head` would never end.
-            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
-        )
-    except OSError as error:
-        missing = error.errno == errno.ENOENT
-        hint = "the environment is too large for the system" if error.errno == errno.E2BIG else ""
-        raise ScriptError(
-            f"{argv[0]} can't be started: {error.strerror}",
-            failure=Failure.INTERPRETER_MISSING if missing else Failure.NOT_EXECUTABLE,
-            hint=hint,
-        ) from error
-
-
-def _inheritable() -> list[int]:
-    """Return the open descriptors that are not the script's business: what we were started with, and libraries left."""
-    try:
-        numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # names are all we want
-    except OSError:  # no /proc; Python's own descriptors aren't inherited anyway
-        return []
-    found = []
-    for number in numbers:
-        with contextlib.suppress(OSError):  # that of the listing is closed by now
-            if number > 2 and os.get_inheritable(number):  # noqa: PLR2004  # standard error
-                found.append(number)
-    return found
+    def _sleep(self, seconds: float, stop: Stop | None = None) -> None:
+        """Wait at most so long; the script's end, or `stop`, ends it."""
+        poll = select.poll()
+        for handle in (self._handle, stop.fileno() if stop is not None else None):
+            if handle is not None:
+                poll.register(handle, select.POLLIN)
+        if self._handle is None:
+            seconds = min(seconds, _POLL)
+        poll.poll(max(0.0, 1000 * seconds))
 
 
 def _pidfd(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except OSError as error:
-        log.debug("no process handle (%s); the script is asked every %d ms", error, _POLL_MS)
+        log.debug("no process handle (%s); the script is asked every %d ms", error, 1000 * _POLL)
         return None

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
+    from faas_supervisor.stop import Stop
+
     Watch: TypeAlias = Callable[[str, int, int | None], None]
 
 __all__ = ["Meter", "ensure_room"]
@@ -27,7 +29,7 @@ _QUIET_SECONDS: Final = 10.0
 class Meter:
     """Counts the bytes of one attempt, speaks now and then, and ends the transfer when it must stop."""
 
-    def __init__(self, label: str, stop: threading.Event, watch: Watch | None, room: Path | None) -> None:
+    def __init__(self, label: str, stop: Stop, watch: Watch | None, room: Path | None) -> None:
         self._label = label
         self._stop = stop
         self._watch = watch

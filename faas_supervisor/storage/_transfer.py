@@ -21,7 +21,6 @@ from faas_supervisor.errors import (
     OutputError,
     StorageError,
     SupervisorError,
-    Terminated,
     Unavailable,
     Unsupported,
     printable,
@@ -33,10 +32,10 @@ from faas_supervisor.storage._names import validate
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from pathlib import Path
 
+    from faas_supervisor.stop import Stop
     from faas_supervisor.storage._provider import ObjectInfo, ObjectRef
     from faas_supervisor.storage._retry import Retry
     from faas_supervisor.storage._store import Store
@@ -66,7 +65,7 @@ class Transfer:
     Args:
         retry: When to try again.
         files: How many files move at the same time.
-        stop: When set, transfers end at once and raise `Terminated`.
+        stop: When set, transfers end at once and raise its reason.
         watch: Told `(label, bytes moved, total)` of the attempt under way; for progress bars.
         skip_existing: Whether no upload is made of what is there already.
     """
@@ -75,7 +74,7 @@ class Transfer:
         self,
         retry: Retry,
         files: int,
-        stop: threading.Event,
+        stop: Stop,
         watch: Callable[[str, int, int | None], None] | None = None,
         *,
         skip_existing: bool = False,
@@ -175,9 +174,9 @@ class Transfer:
                 told = {"provider": store.name, "path": path, "attempt": number, "seconds": round(delay, 3)}
                 emit(logging.WARNING, f"{label.partition(' ')[0]}.retry", text, **told)
                 if self.stop.wait(delay):
-                    raise Terminated(f"stopped during {phase}") from error
+                    raise self.stop.error(phase) from error
             except Cancelled as error:
-                raise Terminated(f"stopped during {phase}") from error
+                raise self.stop.error(phase) from error
             else:
                 self._worked[store.name] = time.monotonic()
                 seconds = self._worked[store.name] - started

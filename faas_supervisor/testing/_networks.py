@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from faas_supervisor.errors import StorageError, Unavailable
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage import ObjectRef
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._store import Store
@@ -130,7 +130,7 @@ class Recovery(FaultsBase):
         method = {"download": "GET", "upload": "PUT"}[operation]
         times = 1 if fault is _PASSING_FAULTS["cut"] else 2  # wrong bytes are tried again only once
         faulty.server.fail_next(method, fault, times=times)
-        core = Transfer(Retry(deadline=self.patience, base=0.01), files=1, stop=threading.Event())
+        core = Transfer(Retry(deadline=self.patience, base=0.01), files=1, stop=Stop())
         store = Store("contract.test", lambda: faulty.through.provider)
         local = faulty.rig.local("transferred")
 

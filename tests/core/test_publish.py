@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 
 import pytest
 
@@ -14,6 +13,7 @@ from faas_supervisor.logs import configure
 from faas_supervisor.publish import announce, upload_result
 from faas_supervisor.result import Result
 from faas_supervisor.secrets import Secret
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._transfer import Transfer
 from tests.storage.stand_ins import Shelf, raising, store_of
@@ -79,7 +79,7 @@ class TestUploading:
             name="a b.txt",
             file=file or tmp_path / "result.json",
             stores=Opened(),
-            transfer=Transfer(Retry(base=0.001), 1, threading.Event()),
+            transfer=Transfer(Retry(base=0.001), 1, Stop()),
         )
 
     def test_it_is_one_line_of_json_named_after_the_input(self, tmp_path):

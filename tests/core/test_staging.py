@@ -21,6 +21,7 @@ from faas_supervisor.events import Record
 from faas_supervisor.planning import Item, Run, Source
 from faas_supervisor.report import RunReport
 from faas_supervisor.staging import stage_in, stage_out
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage import ObjectRef
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._transfer import Transfer
@@ -34,7 +35,7 @@ class Stage:
     def __init__(self, folders):
         self.folders = folders
         self.shelf = Shelf()
-        self.stop = threading.Event()
+        self.stop = Stop()
         self.transfer = Transfer(Retry(attempts=2, base=0.001), 4, self.stop)
         self.report = RunReport("run")
 

@@ -14,6 +14,7 @@ from faas_supervisor.errors import PermissionDenied, Unavailable
 from faas_supervisor.planning import Run
 from faas_supervisor.report import RunReport
 from faas_supervisor.staging import stage_out, streaming
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._transfer import Transfer
 from faas_supervisor.workspace import Workspace
@@ -30,7 +31,7 @@ class Writer:
         self.folders = folders
         self.folder = folders.output / "stream"
         self.shelf = Shelf()
-        self.stop = threading.Event()
+        self.stop = Stop()
         self.transfer = Transfer(Retry(attempts=1), 4, self.stop)
         self.report = RunReport("run")
 

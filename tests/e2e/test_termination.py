@@ -15,7 +15,7 @@ from faas_supervisor.testing import FaultProxy, Toxics
 from tests.e2e.support import Service, alive, fails, notification
 
 PART = 8 * 1024 * 1024
-SIGNALS = [signal.SIGTERM, signal.SIGINT]
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
 
 # Far above what ending takes, far below the minute that we are patient with a silent server.
 _SOON = 20.0
@@ -54,7 +54,7 @@ def ended_by(service: Service, number: signal.Signals, happened, what: str, *, e
 class TestDuringTheScript:
     def test_the_script_is_told_and_may_say_goodbye(self, service, number):
         started = service.home / "started"
-        service.script = f"trap 'echo goodbye; exit 9' TERM; touch {started}; while :; do sleep 0.05; done"
+        service.script = f"trap 'echo goodbye; exit 9' TERM INT HUP QUIT; touch {started}; while :; do sleep 0.05; done"
 
         done = ended_by(service, number, started.exists, "the script")
 

@@ -18,6 +18,7 @@ import pytest
 
 from faas_supervisor.errors import Failure, ScriptError, Terminated
 from faas_supervisor.script import _process, run
+from faas_supervisor.stop import Stop
 
 TIMEOUT = 30
 
@@ -44,7 +45,7 @@ class Ran:
     def __init__(self, argv, environment=None, **options):
         self.out, self.err = Collected(), Collected()
         environment = {"PATH": os.environ["PATH"]} if environment is None else environment
-        self.outcome = run(argv, environment, stdout=self.out, stderr=self.err, **options)
+        self.outcome = run(argv, environment, stdout=self.out, stderr=self.err, **{"stop": Stop(), **options})
         self.status = self.outcome.status
 
 
@@ -126,7 +127,7 @@ class TestHowItEnds:
         argv = ["/bin/sh", "-c", f"echo early; read line < {go}; echo late"]
         ends = []
         thread = threading.Thread(
-            target=lambda: ends.append(run(argv, environment, stdout=out, stderr=err)), daemon=True
+            target=lambda: ends.append(run(argv, environment, stdout=out, stderr=err, stop=Stop())), daemon=True
         )
         thread.start()
         assert out.got.wait(TIMEOUT)
@@ -160,7 +161,7 @@ class TestHowItEnds:
                 assert len(self.pieces) < 200
 
         argv = ["/bin/sh", "-c", "yes & yes & yes & sleep 0.1; exit 5"]
-        assert run(argv, {"PATH": os.environ["PATH"]}, stdout=Slow(), stderr=Collected()).status == 5
+        assert run(argv, {"PATH": os.environ["PATH"]}, stdout=Slow(), stderr=Collected(), stop=Stop()).status == 5
 
 
 class TestItsSurroundings:
@@ -270,78 +271,64 @@ class TestWhatCanNotStart:
             sh("exit 0", environment={f"A{number}": "x" * 100_000 for number in range(100)})
 
 
-class TestBreakingTheWait:
-    """As a signal handler does: an exception out of nowhere, in the thread that waits."""
-
+class TestEndingItBeforeItsTime:
     @pytest.fixture
-    def break_off(self):
-        """Raise `Terminated` in the main thread as soon as a sink has got something."""
+    def end(self):
+        """Set `stop` as soon as the script has said that it is ready."""
 
-        class Breaking(Collected):
-            def write(self, data):
-                super().write(data)
-                if b"ready" in self.data and not self.broken:
-                    self.broken = True
-                    raise Terminated("stop")
+        def start(code, error=None, grace=TIMEOUT):
+            stop = Stop()
 
-            broken = False
+            class Ending(Collected):
+                def write(self, data):
+                    super().write(data)
+                    if b"ready" in self.data:
+                        stop.set(error or Terminated("stop"))
 
-        def start(code, grace=TIMEOUT):
-            out = Breaking()
+            out = Ending()
             begun = time.monotonic()
-            with pytest.raises(Terminated):
-                run(["/bin/sh", "-c", code], {"PATH": os.environ["PATH"]}, stdout=out, stderr=Collected(), grace=grace)
-            return out.data, time.monotonic() - begun
+            with pytest.raises(Terminated) as caught:
+                run(
+                    ["/bin/sh", "-c", code],
+                    {"PATH": os.environ["PATH"]},
+                    stdout=out,
+                    stderr=Collected(),
+                    stop=stop,
+                    grace=grace,
+                )
+            return out.data, time.monotonic() - begun, caught.value
 
         return start
 
-    def test_the_script_is_asked_to_end_and_may_say_goodbye(self, break_off):
-        said, _ = break_off("trap 'echo goodbye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+    def test_the_script_is_asked_to_end_and_may_say_goodbye(self, end):
+        said, _, error = end("trap 'echo goodbye; exit 7' TERM; echo ready; while :; do sleep 0.05; done")
         assert said == b"ready\ngoodbye\n"
+        assert (error.outcome.status, error.outcome.signal) == (7, None)
 
-    def test_one_that_does_not_listen_is_killed(self, break_off):
-        said, seconds = break_off("trap '' TERM; echo $$ ready; while :; do sleep 0.05; done", grace=0.3)
+    def test_it_gets_the_signal_that_it_is_about(self, end):
+        reason = Terminated("stop", signal=signal.SIGQUIT)
+        code = "trap 'echo quit; exit' QUIT; trap 'echo other; exit' TERM INT; echo ready; while :; do sleep 0.05; done"
+        said, _, error = end(code, reason)
+        assert said == b"ready\nquit\n"
+        assert error is reason
+
+    def test_one_that_does_not_listen_is_killed_after_its_grace(self, end):
+        said, seconds, error = end("trap '' TERM; echo $$ ready; while :; do sleep 0.05; done", grace=0.3)
         assert 0.3 <= seconds < TIMEOUT
         assert not alive(int(said.split()[0]))
+        assert error.outcome.signal == signal.SIGKILL
 
-    def test_its_children_end_with_it(self, break_off):
-        said, _ = break_off("sleep 1000 & echo $! ready; wait")
-        assert wait_until(lambda: not alive(int(said.split()[0])))
+    def test_its_children_end_with_it(self, end):
+        said, _, _ = end("sleep 1000 & echo $! ready; wait")
+        assert not alive(int(said.split()[0]))
 
-    def test_a_signal_handler_breaks_the_wait(self, tmp_path):
-        """The real thing: SIGTERM in a process that waits for a script."""
-        code = """
-            import signal, sys
-            from faas_supervisor.script import run
-            from faas_supervisor.errors import Terminated
-
-            class Out:
-                def write(self, data):
-                    sys.stdout.buffer.write(data)
-                    sys.stdout.flush()
-
-            class Nothing:
-                def write(self, data):
-                    pass
-
-            def end(*_):
-                raise Terminated("stop")
-
-            signal.signal(signal.SIGTERM, end)
-            try:
-                run(["/bin/sh", "-c", "trap 'echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"],
-                    {"PATH": "/usr/bin:/bin"}, stdout=Out(), stderr=Nothing())
-            except Terminated:
-                print("terminated", flush=True)
-        """
-        child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE)
-        try:
-            assert child.stdout.readline() == b"ready\n"
-            child.terminate()
-            assert child.communicate(timeout=TIMEOUT)[0] == b"bye\nterminated\n"
-        finally:
-            child.kill()
-            child.wait()
+    def test_it_is_not_even_started_when_it_is_too_late(self, tmp_path):
+        stop, reason = Stop(), Terminated("stop")
+        stop.set(reason)
+        with pytest.raises(Terminated) as caught:
+            sh(f"touch {tmp_path}/started", stop=stop)
+        assert caught.value is reason
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_200_megabytes_of_output_need_no_memory():
@@ -349,6 +336,7 @@ def test_200_megabytes_of_output_need_no_memory():
     code = """
         import resource, sys
         from faas_supervisor.script import run
+        from faas_supervisor.stop import Stop
 
         class Count:
             total = 0
@@ -356,10 +344,10 @@ def test_200_megabytes_of_output_need_no_memory():
                 self.total += len(data)
 
         out = Count()
-        run(["/bin/sh", "-c", "true"], {}, stdout=out, stderr=out)
+        run(["/bin/sh", "-c", "true"], {}, stdout=out, stderr=out, stop=Stop())
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         outcome = run(["/bin/sh", "-c", "head -c 200000000 /dev/zero; head -c 1000000 /dev/zero >&2"],
-                      {"PATH": "/usr/bin:/bin"}, stdout=out, stderr=out)
+                      {"PATH": "/usr/bin:/bin"}, stdout=out, stderr=out, stop=Stop())
         print(out.total, outcome.status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, timeout=120)
@@ -389,4 +377,4 @@ def test_without_a_process_handle_it_says_so_at_debug(monkeypatch, caplog):
     monkeypatch.setattr(os, "pidfd_open", refuse)
     caplog.set_level("DEBUG", "faas_supervisor")
     assert sh("exit 0").status == 0
-    assert f"every {_process._POLL_MS} ms" in caplog.text
+    assert f"every {1000 * _process._POLL:.0f} ms" in caplog.text

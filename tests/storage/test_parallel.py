@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from faas_supervisor.errors import SupervisorError
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage import _parallel
 from faas_supervisor.storage._parallel import in_parallel
 
@@ -15,7 +16,7 @@ TIMEOUT = 30
 
 
 def outcomes(work, jobs, width=4):
-    return dict(in_parallel(work, jobs, width=width, stop=threading.Event()))
+    return dict(in_parallel(work, jobs, width=width, stop=Stop()))
 
 
 def transfer_threads():
@@ -49,7 +50,7 @@ def test_a_slow_one_does_not_hold_the_others_up():
             assert others_are_done.wait(TIMEOUT)
         return job
 
-    for job, _ in in_parallel(work, range(6), width=2, stop=threading.Event()):
+    for job, _ in in_parallel(work, range(6), width=2, stop=Stop()):
         seen.append(job)
         if set(seen) >= {1, 2, 3}:
             others_are_done.set()
@@ -77,7 +78,7 @@ def test_only_a_few_jobs_are_taken_ahead_of_the_consumer(width):
             yield job
 
     ahead = []
-    for done, _ in enumerate(in_parallel(lambda job: job, jobs(), width=width, stop=threading.Event()), start=1):
+    for done, _ in enumerate(in_parallel(lambda job: job, jobs(), width=width, stop=Stop()), start=1):
         ahead.append(taken - done)
     assert taken == 10_000
     assert max(ahead) <= 2 * width
@@ -104,7 +105,7 @@ def test_a_consumer_that_leaves_early_waits_for_what_is_under_way_and_begins_no_
             left.wait(TIMEOUT)
         return job
 
-    with contextlib.closing(in_parallel(work, range(1000), width=2, stop=threading.Event())) as done:
+    with contextlib.closing(in_parallel(work, range(1000), width=2, stop=Stop())) as done:
         assert next(done) == (0, 0)
         threading.Timer(0.05, left.set).start()
     assert transfer_threads() == []
@@ -114,7 +115,7 @@ def test_a_consumer_that_leaves_early_waits_for_what_is_under_way_and_begins_no_
 
 def test_a_job_that_hangs_is_not_waited_for_once_everything_has_to_stop(monkeypatch):
     monkeypatch.setattr(_parallel, "_PATIENCE", 0.01)
-    stop, hanging = threading.Event(), threading.Event()
+    stop, hanging = Stop(), threading.Event()
 
     def work(job):
         if job:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import ClassVar
 
 import pytest
 
 from faas_supervisor.errors import Unavailable
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage import Capabilities, ObjectInfo
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._transfer import Transfer
@@ -38,7 +38,7 @@ class Proving(Forgetful):
 
 
 def upload(shelf, source, *, skip_existing=False, unless_there=True):
-    engine = Transfer(Retry(), 1, threading.Event(), skip_existing=skip_existing)
+    engine = Transfer(Retry(), 1, Stop(), skip_existing=skip_existing)
     return engine.upload(store_of(shelf), source, "a", unless_there=unless_there)
 
 

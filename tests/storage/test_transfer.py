@@ -26,6 +26,7 @@ from faas_supervisor.errors import (
     Unavailable,
     Unsupported,
 )
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage import ObjectInfo, ObjectRef
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._transfer import Transfer
@@ -48,7 +49,7 @@ TIMEOUT = 30
 QUICK = Retry(base=0.001, cap=0.001)
 
 
-class Patience(threading.Event):
+class Patience(Stop):
     """A stop event that notes how long it was asked to wait, and does not wait."""
 
     def __init__(self):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 import zlib
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from faas_supervisor.errors import (
     StorageError,
     Unavailable,
 )
+from faas_supervisor.stop import Stop
 from faas_supervisor.storage import ObjectRef, Secret
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._store import Store
@@ -233,7 +233,7 @@ def test_bytes_damaged_on_the_way_are_sent_again_and_the_wrong_object_is_removed
     for damage, outcome in ((1, "stored"), (2, "refused")):
         door.rules.damage = damage
         store = Store("dcache.test", lambda: provider)
-        core = Transfer(Retry(deadline=30, base=0.01), files=1, stop=threading.Event())
+        core = Transfer(Retry(deadline=30, base=0.01), files=1, stop=Stop())
         if outcome == "stored":
             assert core.upload(store, local(LARGE), path).attempts == 2
             provider.delete(path)

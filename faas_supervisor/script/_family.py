@@ -1,0 +1,280 @@
+"""The script's descendants, also those that left its group and session: finding, ending and burying them.
+
+This process is a child subreaper: whoever loses its parent below us becomes our child. `docs/adr/0012-descendants.md`
+tells how such a child is traced back to the script that it came from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from faas_supervisor.logs import log
+from faas_supervisor.values import value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Family", "forward"]
+
+_PROC: Final = Path("/proc")
+
+# Between two looks at who is left; the first ones come sooner, since most leave at once.
+_LOOK: Final = 0.05
+_FIRST_LOOK: Final = 0.002
+
+_Table = dict[int, "_Process"]
+
+
+@value
+class _Process:
+    """One line of /proc/<pid>/stat; `begun` tells it from a later process of the same number."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+    begun: str
+
+    @property
+    def is_dead(self) -> bool:
+        return self.state in "ZX"
+
+
+class _Scripts:
+    """The scripts that run in this process, and how many are just being started."""
+
+    def __init__(self) -> None:
+        # Reentrant, for signal handlers.
+        self.lock = threading.RLock()
+        self.leaders: dict[int, Family] = {}
+        self.starting = 0
+
+
+_scripts: Final = _Scripts()
+
+
+class Family:
+    """One script and its descendants. Made before its start; `led_by` follows, and in any case `leave`.
+
+    Args:
+        environment: The script's; its `TMP_OUTPUT_DIR`, which is different for each run, marks who inherited it.
+        cgroup: The `cgroup.procs` files of groups that nobody but this script is in.
+    """
+
+    def __init__(self, environment: Mapping[str, str], cgroup: tuple[Path, ...] = ()) -> None:
+        folder = environment.get("TMP_OUTPUT_DIR", "")
+        self._mark = f"TMP_OUTPUT_DIR={folder}\0".encode("utf-8", "surrogateescape") if folder else b""
+        self._cgroup = cgroup
+        self._before = _children()
+        self._leader = 0
+        self._left = False
+        self._sessions: set[int] = set()
+        self.user = 0.0
+        self.system = 0.0
+        with _scripts.lock:
+            _scripts.starting += 1
+
+    def led_by(self, leader: int) -> None:
+        """Note the process that was started; it leads its session and its group."""
+        with _scripts.lock:
+            _scripts.starting -= 1
+            _scripts.leaders[leader] = self
+            self._leader = leader
+            self._sessions.add(leader)
+
+    def leave(self) -> None:
+        """Forget it; from now on its number may be another's."""
+        with _scripts.lock:
+            if not self._left:
+                _scripts.leaders.pop(self._leader, None)
+                _scripts.starting -= not self._leader
+                self._left = True
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the script's group."""
+        with _scripts.lock:
+            # Not reaped yet, so the number can't be another's.
+            if self._leader in _scripts.leaders:
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or a set-uid program
+                    os.killpg(self._leader, number)
+
+    def signal_others(self, number: int) -> bool:
+        """Send a signal to every descendant outside the script's group, and return whether there was any."""
+        found = [one for one in self.descendants() if one.group != self._leader]
+        for one in found:
+            _send(one, number)
+        return bool(found)
+
+    def ended(self, until: float) -> bool:
+        """Wait until every descendant has ended, the script itself not counted, at most until then."""
+        pause = _FIRST_LOOK
+        while any(True for _ in self.descendants()):
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LOOK)
+        return True
+
+    def kill(self, until: float) -> bool:
+        """Kill every descendant, again and again as long as new ones appear, and return whether all have ended."""
+        for file in self._cgroup:
+            with contextlib.suppress(OSError):  # cgroup v2 since Linux 5.14
+                (file.parent / "cgroup.kill").write_text("1")
+        while True:
+            self.signal(signal.SIGKILL)
+            self.signal_others(signal.SIGKILL)
+            if self.ended(time.monotonic() + _LOOK):
+                return True
+            if time.monotonic() > until:
+                return False
+
+    def descendants(self) -> list[_Process]:
+        """Return the descendants that still run, after burying those that don't."""
+        if not self._may_have_any():
+            return []
+        # In this order: a script that begins after the listing isn't in it.
+        table = _listing()
+        with _scripts.lock:
+            alone = len(_scripts.leaders) + _scripts.starting == 1
+        mine = self._trace(table, alone=alone)
+        for one in mine:
+            if one.is_dead:
+                self._bury(one, table)
+        return [one for one in mine if not one.is_dead]
+
+    def _may_have_any(self) -> bool:
+        """Whether the costly look at all processes is needed: the script runs, or we have got children from it."""
+        children = _children()
+        if children is None or self._cgroup:
+            return _has_proc()
+        with _scripts.lock:
+            strangers = children - _scripts.leaders.keys() - (self._before or set())
+        if strangers:
+            return True
+        leader = _read(self._leader)
+        return leader is not None and not leader.is_dead
+
+    def _trace(self, table: _Table, *, alone: bool) -> list[_Process]:
+        """Return everyone in `table` who comes from this script, the script itself not counted."""
+        us, our_session = os.getpid(), os.getsid(0)
+        members = set(self._members())
+        mine = {self._leader}
+        for one in table.values():
+            if one.session in self._sessions or one.pid in members:
+                mine.add(one.pid)
+            elif one.parent == us and one.pid not in _scripts.leaders and one.session != our_session:
+                known = self._before is not None and one.pid not in self._before
+                if (alone and known) or self._is_marked(one.pid):
+                    mine.add(one.pid)
+        grown = True
+        while grown:
+            grown = False
+            for one in table.values():
+                if one.parent in mine and one.pid not in mine:
+                    mine.add(one.pid)
+                    grown = True
+        found = [table[pid] for pid in mine if pid in table and pid != self._leader]
+        self._sessions.update(one.session for one in found if not one.is_dead)
+        return found
+
+    def _is_marked(self, pid: int) -> bool:
+        if not self._mark:
+            return False
+        try:
+            return self._mark in (_PROC / str(pid) / "environ").read_bytes()
+        except OSError:  # it has gone, or is another user's
+            return False
+
+    def _members(self) -> Iterator[int]:
+        for file in self._cgroup:
+            with contextlib.suppress(OSError):
+                yield from map(int, file.read_text().split())
+
+    def _bury(self, one: _Process, table: _Table) -> None:
+        """Take note of a dead child of ours; the others are buried by their own parents."""
+        if table[one.pid].parent != os.getpid():
+            return
+        with contextlib.suppress(ChildProcessError):
+            pid, _, usage = os.wait4(one.pid, os.WNOHANG)
+            if pid:
+                self.user += usage.ru_utime
+                self.system += usage.ru_stime
+
+
+def forward(number: int) -> None:
+    """Send a signal to the groups of all scripts that run in this process; safe in a signal handler."""
+    with _scripts.lock:
+        running = list(_scripts.leaders.values())
+    for family in running:
+        family.signal(number)
+
+
+def _children() -> set[int] | None:
+    """Return our children, or None where the kernel doesn't list them (CONFIG_PROC_CHILDREN)."""
+    found: set[int] = set()
+    try:
+        for task in os.listdir("/proc/self/task"):  # noqa: PTH208  # names are all we want
+            with open(f"/proc/self/task/{task}/children", "rb") as stream:  # noqa: PTH123  # for every script
+                found.update(map(int, stream.read().split()))
+    except OSError:
+        return None
+    return found
+
+
+def _listing() -> _Table:
+    """Return all processes that can be seen."""
+    try:
+        names = [name for name in os.listdir(_PROC) if name.isdecimal()]  # noqa: PTH208  # as above
+    except OSError:
+        return {}
+    return {one.pid: one for one in map(_read, map(int, names)) if one is not None}
+
+
+def _read(pid: int) -> _Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:  # noqa: PTH123  # thousands of them
+            text = stream.read()
+    except OSError:
+        return None
+    # The name, in brackets, may hold anything. Fields: proc_pid_stat(5).
+    rest = text[text.rfind(b")") + 2 :].decode("ascii").split()
+    state, parent, group, session = rest[:4]
+    return _Process(pid, state, int(parent), int(group), int(session), rest[19])
+
+
+_told: list[bool] = []
+
+
+def _has_proc() -> bool:
+    if Path("/proc/self/stat").exists():
+        return True
+    if not _told:
+        _told.append(True)
+        log.warning("there is no /proc: processes that leave the script's group can't be ended with it")
+    return False
+
+
+def _send(one: _Process, number: int) -> None:
+    """Send a signal to a process that is no child of ours, so that its number may be another's by now."""
+    with contextlib.suppress(OSError):
+        try:
+            handle = os.pidfd_open(one.pid)
+        except ProcessLookupError:
+            return
+        except OSError:  # a kernel without it; the listing is a moment old
+            os.kill(one.pid, number)
+            return
+        try:
+            now = _read(one.pid)
+            if now is not None and now.begun == one.begun:
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)

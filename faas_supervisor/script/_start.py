@@ -1,0 +1,297 @@
+"""Starts a process that is set up between its start and the script's: session, streams, signals, limits, parent.
+
+Two ways with one meaning. The frozen supervisor brings the program `starter` (packaging/starter.c), which needs
+neither a copy of this process nor ctypes. Where there is none, a fork of this process does the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from faas_supervisor.errors import Failure, ScriptError
+from faas_supervisor.values import field, value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+__all__ = ["Setup", "adopt_orphans", "start"]
+
+# linux/prctl.h
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+# `enum step` of packaging/starter.c, in this order: what can fail, as a person is told.
+STEPS: Final = (
+    "it can't be tied to the supervisor",
+    "it can't join its cgroup",
+    "its oom_score_adj can't be set",
+    "its nice value can't be set",
+    "its limits can't be set",
+    "",
+)
+_EXEC: Final = len(STEPS) - 1
+_INT: Final = 4
+_STATUS: Final = 3
+
+# The container may be at its limit of processes for a moment only.
+_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+@value
+class Setup:
+    """What the script's process is given before the script begins.
+
+    Attributes:
+        rlimits: Soft limits by resource (`resource.RLIMIT_*`); the hard limit stays, and caps them.
+        nice: Added to our nice value.
+        oom_score_adj: -1000 to 1000, what the kernel adds when it looks for somebody to kill; None leaves ours.
+        cgroup: The `cgroup.procs` files of the groups that it joins.
+    """
+
+    rlimits: Mapping[int, int] = field(default_factory=dict)
+    nice: int = 0
+    oom_score_adj: int | None = None
+    cgroup: tuple[Path, ...] = ()
+
+    def options(self) -> Iterator[str]:
+        """Yield the arguments that tell `starter` the same."""
+        yield from (f"c{file}" for file in self.cgroup)
+        if self.oom_score_adj is not None:
+            yield f"o{self.oom_score_adj}"
+        if self.nice:
+            yield f"n{self.nice}"
+        yield from (f"r{number}={soft}" for number, soft in self.rlimits.items())
+
+
+def start(argv: Sequence[str], environment: Mapping[str, str], *, stdout: int, stderr: int, setup: Setup) -> int:
+    """Start `argv` in a session of its own, with its streams at these descriptors, and return its process number.
+
+    It gets SIGKILL when the thread that calls this ends: PR_SET_PDEATHSIG means the thread, not the process
+    (prctl(2)). So whoever calls this has to stay, and wait for it.
+
+    Raises:
+        ScriptError: It can't be started.
+    """
+    starter = _starter()
+    told, status = os.pipe()
+    try:
+        begin = _fork if starter is None else _spawn
+        try:
+            pid = _patiently(lambda: begin(argv, environment, (stdout, stderr, status), setup, starter))
+        finally:
+            os.close(status)
+        failed = os.read(told, 2 * _INT)
+    except OSError as error:
+        raise _refused(argv[0], _EXEC, error) from error
+    finally:
+        os.close(told)
+    if failed:
+        os.waitpid(pid, 0)
+        step, number = (int.from_bytes(failed[at : at + _INT], sys.byteorder) for at in (0, _INT))
+        cause = OSError(number, os.strerror(number))
+        raise _refused(argv[0], step, cause) from cause
+    return pid
+
+
+def adopt_orphans() -> None:
+    """Let descendants that lose their parent become children of this process (PR_SET_CHILD_SUBREAPER).
+
+    The launcher of the frozen supervisor has done so.
+    """
+    if _starter() is None:
+        _prctl()(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _starter() -> str | None:
+    folder = getattr(sys, "_MEIPASS", None)  # PyInstaller's: where the frozen program's parts are
+    return None if folder is None else str(Path(folder) / "starter")
+
+
+def _spawn(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    descriptors: tuple[int, int, int],
+    setup: Setup,
+    starter: str | None,
+) -> int:
+    assert starter is not None  # noqa: S101  # for the type checker
+    stdout, stderr, status = descriptors
+    return os.posix_spawn(
+        starter,
+        [starter, str(os.getpid()), *setup.options(), "--", *argv],
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, stdout, 1),
+            (os.POSIX_SPAWN_DUP2, stderr, 2),
+            (os.POSIX_SPAWN_DUP2, status, _STATUS),
+            *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable() if number != _STATUS),
+        ],
+        setsid=True,
+        setsigmask=(),
+        # Python ignores SIGPIPE and SIGXFSZ, and ignored signals are inherited: `yes | head` would never end.
+        setsigdef=_signals(),
+    )
+
+
+def _fork(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    descriptors: tuple[int, int, int],
+    setup: Setup,
+    _starter: str | None,
+) -> int:
+    child = _Child(argv, environment, descriptors, setup)
+    # A signal that came right after the fork would be taken for one of this process, and handled there.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        # The child does what is listed in `_Child` and nothing else, so no lock of another thread concerns it.
+        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning, module=__name__)
+        pid = os.fork()
+        if pid == 0:
+            child.run()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
+class _Child:
+    """What a forked child does; everything that can be made ready is, before the fork."""
+
+    def __init__(
+        self, argv: Sequence[str], environment: Mapping[str, str], descriptors: tuple[int, int, int], setup: Setup
+    ) -> None:
+        self._argv = list(argv)
+        self._environment = dict(environment)
+        self._stdout, self._stderr, self._status = descriptors
+        self._setup = setup
+        self._parent = os.getpid()
+        self._prctl = _prctl()
+        self._signals = _signals()
+        self._inheritable = _inheritable()
+        if setup.rlimits:
+            import resource  # noqa: F401, PLC0415  # so that the child finds it loaded
+
+    def run(self) -> NoReturn:
+        step = 0
+        try:
+            for act in (self._arrange, self._cgroup, self._oom, self._nice, self._limit, self._exec):
+                act()
+                step += 1
+        except OSError as error:
+            number = error.errno or errno.EINVAL
+        except (ValueError, OverflowError):
+            number = errno.EINVAL
+        else:
+            number = errno.ENOEXEC
+        told = b"".join(part.to_bytes(_INT, sys.byteorder) for part in (step, number))
+        os.write(self._status, told)
+        os._exit(127)
+
+    def _arrange(self) -> None:
+        os.setsid()
+        if self._prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if os.getppid() != self._parent:  # it died before we asked; then no signal comes any more
+            os.kill(os.getpid(), signal.SIGKILL)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for number, place in ((null, 0), (self._stdout, 1), (self._stderr, 2)):
+            os.dup2(number, place)
+        for number in self._inheritable:
+            with contextlib.suppress(OSError):
+                os.close(number)
+        for one in self._signals:
+            signal.signal(one, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _cgroup(self) -> None:
+        for file in self._setup.cgroup:
+            _put(str(file), b"0")  # the writing process
+
+    def _oom(self) -> None:
+        if self._setup.oom_score_adj is not None:
+            _put("/proc/self/oom_score_adj", str(self._setup.oom_score_adj).encode())
+
+    def _nice(self) -> None:
+        if self._setup.nice:
+            os.nice(self._setup.nice)
+
+    def _limit(self) -> None:
+        if self._setup.rlimits:
+            import resource  # noqa: PLC0415  # see above
+
+            for number, soft in self._setup.rlimits.items():
+                _, hard = resource.getrlimit(number)
+                capped = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+                resource.setrlimit(number, (capped, hard))
+
+    def _exec(self) -> None:
+        os.execve(self._argv[0], self._argv, self._environment)  # noqa: S606  # what this is for
+
+
+def _put(file: str, text: bytes) -> None:
+    handle = os.open(file, os.O_WRONLY)
+    os.write(handle, text)
+    os.close(handle)
+
+
+def _patiently(begin: Callable[[], int]) -> int:
+    """Start a process, and try again for a second and a half where the system has no room for one."""
+    for pause in _PAUSES:
+        try:
+            return begin()
+        except OSError as error:
+            if error.errno not in {errno.EAGAIN, errno.ENOMEM}:
+                raise
+        time.sleep(pause)
+    return begin()
+
+
+def _refused(program: str, step: int, error: OSError) -> ScriptError:
+    hint = ""
+    if error.errno == errno.E2BIG:
+        hint = "the environment is too large for the system"
+    elif error.errno in {errno.EAGAIN, errno.ENOMEM}:
+        hint = "the container has no room for another process; see its limits of processes and memory"
+    what = f"{STEPS[step]}: " if STEPS[step] else ""
+    missing = step == _EXEC and error.errno == errno.ENOENT
+    return ScriptError(
+        f"{program} can't be started: {what}{error.strerror}",
+        failure=Failure.INTERPRETER_MISSING if missing else Failure.NOT_EXECUTABLE,
+        hint=hint,
+    )
+
+
+def _signals() -> set[signal.Signals]:
+    """Return the signals whose handling can be changed."""
+    known: set[Any] = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    return known
+
+
+def _inheritable() -> list[int]:
+    """Return the open descriptors that are not the script's business: what we were started with, and libraries left."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # names are all we want
+    except OSError:  # no /proc; Python's own descriptors aren't inherited anyway
+        return []
+    found = []
+    for number in numbers:
+        with contextlib.suppress(OSError):  # that of the listing is closed by now
+            if number > 2 and os.get_inheritable(number):  # noqa: PLR2004  # standard error
+                found.append(number)
+    return found
+
+
+def _prctl() -> Callable[..., int]:
+    import ctypes  # noqa: PLC0415  # the frozen supervisor never needs it
+
+    call: Callable[..., int] = ctypes.CDLL(None).prctl
+    return call
