@@ -116,9 +116,9 @@ def _provider(name: str, function: Function, stores: Stores, plugins: Plugins) -
     paths = [place.path for place in function.inputs if place.provider == name]
     paths += [place.path for place in function.outputs if place.provider == name]
     try:
-        provider = stores.open(name).provider()
-        provider.check()
-        found = [text for path in paths for text in plugins.faults(provider, path)]
+        with stores.open(name).borrow() as provider:
+            provider.check()
+            found = [text for path in paths for text in plugins.faults(provider, path)]
     except StorageError as error:
         yield _failure(error.located(provider=name, path="", phase="check"))
     except SupervisorError as error:
@@ -141,7 +141,8 @@ def _round_trip(output: Output, workspace: Workspace, stores: Stores, transfer: 
         transfer.download(store, ObjectRef(path), back, partial=workspace.root / f"{name}.part")
         if not store.capabilities.delete:
             return Finding("warn", f"{where} can be written and read; {name} stays there, since it can't be removed")
-        store.provider().delete(path)
+        with store.borrow() as provider:
+            provider.delete(path)
     except SupervisorError as error:
         return _failure(error)
     return Finding("ok", f"{where} can be written, read and cleared")

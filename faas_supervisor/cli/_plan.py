@@ -70,7 +70,8 @@ def _input(item: Item, stores: Stores, workspace: Workspace) -> dict[str, Any]:
     path = item.source.ref.path
     try:
         validate(path, store.capabilities)
-        size = store.provider().stat(path).size
+        with store.borrow() as provider:
+            size = provider.stat(path).size
     except StorageError as error:
         raise error.located(provider=store.name, path=path, phase="stage in") from error.__cause__
     return {**shown, "provider": store.name, "bytes": size}

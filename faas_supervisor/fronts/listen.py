@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from faas_supervisor.call import Call
     from faas_supervisor.stop import Stop
-    from faas_supervisor.storage._store import Stores
+    from faas_supervisor.storage import StorageProvider
 
 __all__ = ["listen"]
 
@@ -39,8 +39,9 @@ def listen(call: Call, provider: str, path: str) -> int:
         try:
             with signals_for(call.stop):
                 emit(logging.INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
-                for body in _until(call.stop, _events(plugins, stores, provider, path)):
-                    announce(invoke(replace(call, body=body)), call.environment)
+                with stores.open(provider).borrow() as opened:
+                    for body in _until(call.stop, _events(plugins, opened, provider, path)):
+                        announce(invoke(replace(call, body=body)), call.environment)
         except Terminated as error:
             log.debug("%s", error)
     emit(logging.INFO, "listen.end", f"no longer listening to {provider} {path}")
@@ -62,8 +63,8 @@ def _until(stop: Stop, events: Iterable[bytes]) -> Iterator[bytes]:
         yield body
 
 
-def _events(plugins: Plugins, stores: Stores, provider: str, path: str) -> Iterable[bytes]:
-    events = plugins.events(stores.open(provider).provider(), path)
+def _events(plugins: Plugins, provider: StorageProvider, name: str, path: str) -> Iterable[bytes]:
+    events = plugins.events(provider, path)
     if events is None:
-        raise PluginError(f"{provider} has no notification stream", hint="minio has one")
+        raise PluginError(f"{name} has no notification stream", hint="minio has one")
     return events

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import (
+    AuthenticationFailed,
     Cancelled,
     IntegrityError,
     NoSpace,
@@ -100,7 +101,8 @@ class Transfer:
 
         def attempt(meter: Meter) -> ObjectInfo:
             partial.unlink(missing_ok=True)  # what an earlier attempt left would be missing from the free space
-            info = store.provider().download(source, partial, meter)
+            with store.borrow() as provider:
+                info = provider.download(source, partial, meter)
             _verify(partial, info)
             if size not in {None, info.size} and not pinned:
                 raise NotFound(f"changed since the event, which spoke of {size} bytes; it now has {info.size}")
@@ -129,7 +131,8 @@ class Transfer:
         def attempt(meter: Meter) -> ObjectInfo:
             accepted = False
             try:
-                info = store.provider().upload(source, path, meter)
+                with store.borrow() as provider:
+                    info = provider.upload(source, path, meter)
                 accepted = True
                 _verify(source, info)
             except BaseException:
@@ -161,12 +164,15 @@ class Transfer:
         number, wrong = 0, False
         while True:
             number += 1
+            generation = store.generation
             try:
                 info = _guarded(attempt, Meter(label, self.stop, self.watch, room))
             except StorageError as error:
                 error.located(provider=store.name, path=path, phase=phase)
                 delay = self.retry.delay(error, number, started, again=wrong)
                 wrong = wrong or isinstance(error, IntegrityError)
+                if delay is None and number == 1 and _renewed(store, error, generation):
+                    continue
                 if delay is None:
                     self._note_lost(store, error, started)
                     raise
@@ -199,6 +205,14 @@ class Transfer:
             self._lost[store.name] = error
 
 
+def _renewed(store: Store, error: StorageError, generation: int) -> bool:
+    """Whether the server refused credentials that were read long ago, and others are worth a try."""
+    if not isinstance(error, AuthenticationFailed) or not store.renew(generation):
+        return False
+    emit(logging.WARNING, "credentials.renewed", f"{error}; the credentials are read again", provider=store.name)
+    return True
+
+
 def _there(store: Store, source: Path, path: str) -> Transferred | None:
     """Return an entry for the object at `path` if the server proves that it holds what `source` holds.
 
@@ -206,10 +220,10 @@ def _there(store: Store, source: Path, path: str) -> Transferred | None:
     """
     started = time.monotonic()
     try:
-        provider = store.provider()
-        info = provider.stat(path)
-        if info.size != source.stat().st_size or not (proven(source, info) or provider.same(source, info)):
-            return None
+        with store.borrow() as provider:
+            info = provider.stat(path)
+            if info.size != source.stat().st_size or not (proven(source, info) or provider.same(source, info)):
+                return None
     except Exception as error:  # noqa: BLE001  # the border to a plugin
         log.debug("%s: %s is uploaded, there or not: %s", store.name, printable(path), error)
         return None
@@ -281,7 +295,8 @@ def _remove(store: Store, path: str) -> None:
     if not store.capabilities.delete:
         return
     try:
-        store.provider().delete(path)
+        with store.borrow() as provider:
+            provider.delete(path)
     except Unsupported:
         pass
     except Exception as error:  # noqa: BLE001  # the border to a plugin

@@ -124,31 +124,70 @@ class TestThreads:
         meeting = threading.Barrier(count)
 
         def work(_):
-            provider = store.provider()
-            meeting.wait(TIMEOUT)
-            return provider, store.provider()
+            with store.borrow() as provider:
+                meeting.wait(TIMEOUT)
+                return provider
 
         with ThreadPoolExecutor(count) as pool:
             return list(pool.map(work, range(count)))
 
     def test_a_safe_provider_is_shared(self):
         store = Store("shelf.a", Factory())
-        assert len({first for first, _ in self.at_once(store, 4)}) == 1
+        assert len(set(self.at_once(store, 4))) == 1
 
     def test_an_unsafe_one_is_made_for_each_thread(self):
         factory = Factory(OneThread)
         store = Store("shelf.a", factory)
-        found = self.at_once(store, 4)
-        assert len({first for first, _ in found}) == 4
-        assert all(first is again for first, again in found)
-        assert store.provider() is factory.made[0]
+        assert len(set(self.at_once(store, 4))) == 4
+        with store.borrow() as provider, store.borrow() as again:
+            assert provider is again is factory.made[0]
+
+    def test_that_of_a_thread_that_has_ended_is_closed(self):
+        """Threads come and go in a process that handles a thousand events."""
+        factory = Factory(OneThread)
+        store = Store("shelf.a", factory)
+        for _ in range(3):
+            self.at_once(store, 1)
+        with store.borrow():
+            assert [provider.closed for provider in factory.made] == [0, 1, 1, 1]
 
     def test_all_of_them_are_closed_once(self):
         factory = Factory(OneThread)
         with stores_of(factory) as stores:
             self.at_once(stores.open("shelf.default"), 4)
-        assert [provider.closed for provider in factory.made] == [1] * len(factory.made)
-        assert len(factory.made) == 5
+        assert [provider.closed for provider in factory.made] == [1] * 5
+
+
+class TestRenewal:
+    """Providers are made anew, where their credentials may have changed since."""
+
+    def test_one_invocation_has_just_read_them(self):
+        store = Store("shelf.a", Factory())
+        assert not store.renew(store.generation)
+
+    @pytest.mark.parametrize("kind", [Shelf, OneThread])
+    def test_what_follows_gets_new_ones_and_the_old_are_closed_when_nobody_uses_them(self, kind):
+        factory, reads = Factory(kind), []
+        store = Store("shelf.a", factory, lambda: reads.append(1))
+        with store.borrow() as old:
+            assert store.renew(0)
+            with store.borrow() as new:
+                assert new is not old
+            assert old.closed == 0
+        assert (old.closed, new.closed, reads) == (1, 0, [1])
+        store.close()
+        assert [provider.closed for provider in factory.made] == [1, 1]
+
+    def test_of_many_that_were_refused_one_renews(self):
+        factory, reads = Factory(), []
+        store = Store("shelf.a", factory, lambda: reads.append(1))
+        assert [store.renew(0) for _ in range(3)] == [True] * 3
+        assert reads == [1]
+
+    def test_a_store_that_refuses_everything_is_not_renewed_for_every_file(self):
+        store = Store("shelf.a", Factory(), lambda: None)
+        assert store.renew(0)
+        assert not store.renew(1)
 
 
 class TestClosing:
