@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor import config, logs, script
 from faas_supervisor.cgroup import memory_limit
 from faas_supervisor.errors import ConfigurationError
+from faas_supervisor.plugins import Plugins
 from faas_supervisor.stop import Stop
 from faas_supervisor.storage import MemoryBudget, Secret
 from faas_supervisor.storage._retry import Retry
@@ -18,17 +19,21 @@ from faas_supervisor.values import declared, field, replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from faas_supervisor.config import Function, Provider, Source
-    from faas_supervisor.plugins import Plugins
     from faas_supervisor.script import Sink
 
 __all__ = [
     "Call",
+    "Client",
+    "Means",
+    "Once",
     "configure",
     "credential_variables",
     "find_script",
     "find_source",
+    "read_function",
     "secrets_folder",
     "stores_of",
     "transfer_of",
@@ -38,11 +43,26 @@ _MEMORY: Final = 64 * 1024 * 1024
 
 
 @value
+class Client:
+    """Who waits for the answer, and what it can be told.
+
+    Attributes:
+        raw: It wants the bytes of an output file, not their base64.
+        combined: The front wants the script's standard error in the answer, as a watchdog's `combine_output` says.
+        response: The front passes on the status and the headers that the script sets.
+    """
+
+    raw: bool = False
+    combined: bool = True
+    response: bool = False
+
+
+@value
 class Call:
     """One event as it came through a front, with everything that the invocation takes from outside.
 
     Attributes:
-        body: The event's bytes.
+        body: The event's bytes, or a file that holds them, which the invocation may move away.
         environment: The container's environment.
         stdout: Takes the answer, and nothing else.
         stderr: Shows what is no answer.
@@ -52,9 +72,11 @@ class Call:
         storage: A folder that stands in for every store: `minio.default` becomes its subfolder of that name.
         stop: Set when the invocation must end.
         watch: Told about transfers under way: label, bytes moved, total.
+        folder: A private folder that the workspace is made in; None for where temporary files usually go.
+        client: Who waits for the answer; None in a Job.
     """
 
-    body: bytes
+    body: bytes | Path
     environment: Mapping[str, str]
     stdout: Sink
     stderr: Sink
@@ -64,6 +86,37 @@ class Call:
     storage: Path | None = None
     stop: Stop = field(default_factory=Stop)
     watch: Callable[[str, int, int | None], None] | None = None
+    folder: Path | None = None
+    client: Client | None = None
+
+
+class Means(Protocol):
+    """What an invocation works with: made for it alone, or shared with others."""
+
+    @property
+    def plugins(self) -> Plugins:
+        """What is installed, and what of it is loaded."""
+
+    def function(self, call: Call) -> Function:
+        """Return the function that `call` is for. Raises as `configure`."""
+
+    def stores(self, function: Function) -> AbstractContextManager[Stores]:
+        """Give the stores of `function`."""
+
+
+class Once:
+    """The means of one invocation, made for it and freed by it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.plugins: Final = Plugins(environment)
+
+    def function(self, call: Call) -> Function:
+        """Return the function that `call` is for. Raises as `configure`."""
+        return configure(call, self.plugins)
+
+    def stores(self, function: Function) -> Stores:
+        """Give the stores of `function`, which are closed in the end."""
+        return stores_of(function, self.plugins)
 
 
 def configure(call: Call, plugins: Plugins) -> Function:
@@ -74,18 +127,23 @@ def configure(call: Call, plugins: Plugins) -> Function:
         PluginError: A plugin is broken, and plugins are to be strict.
     """
     plugins.load_strictly()
-    function = config.load(
-        find_source(call.environment, call.config),
-        environment=call.environment,
-        settings=plugins.settings,
-        secrets_dir=secrets_folder(call.environment),
-    )
+    function = read_function(call, plugins)
     logs.configure(function.log_level, function.log_format)
     for warning in function.warnings:
         logs.log.warning("%s", warning)
     if call.storage is not None:
         function = _in_folder(function, call.storage, plugins)
     return function
+
+
+def read_function(call: Call, plugins: Plugins) -> Function:
+    """Return the function as its configuration has it. Raises as `configure`."""
+    return config.load(
+        find_source(call.environment, call.config),
+        environment=call.environment,
+        settings=plugins.settings,
+        secrets_dir=secrets_folder(call.environment),
+    )
 
 
 def find_source(environment: Mapping[str, str], explicit: Path | None) -> Source:
@@ -137,9 +195,11 @@ def _is_credential(path: str, function: Function) -> bool:
     return isinstance(getattr(provider.settings, setting), Secret) or known[setting].metadata["credential"]
 
 
-def stores_of(function: Function, plugins: Plugins) -> Stores:
-    """Return the stores of `function`, which share one memory budget."""
-    return Stores(function.providers, plugins.spec, MemoryBudget(function.transfer_memory or _memory()))
+def stores_of(
+    function: Function, plugins: Plugins, reread: Callable[[], Mapping[str, Provider]] | None = None
+) -> Stores:
+    """Return the stores of `function`, which share one memory budget; see `Stores` for `reread`."""
+    return Stores(function.providers, plugins.spec, MemoryBudget(function.transfer_memory or _memory()), reread)
 
 
 def transfer_of(function: Function, call: Call) -> Transfer:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from faas_supervisor import script
 from faas_supervisor.answer import answering
-from faas_supervisor.call import configure, credential_variables, find_script, stores_of, transfer_of
+from faas_supervisor.body import decoded
+from faas_supervisor.call import Once, credential_variables, find_script, transfer_of
 from faas_supervisor.errors import SupervisorError, printable
-from faas_supervisor.events import decode
 from faas_supervisor.logs import emit, log
 from faas_supervisor.planning import make_plan
-from faas_supervisor.plugins import Plugins
 from faas_supervisor.publish import upload_result
 from faas_supervisor.report import Report, RunReport
 from faas_supervisor.staging import stage_in, stage_out, streaming
@@ -25,7 +24,7 @@ from faas_supervisor.values import value
 from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
-    from faas_supervisor.call import Call
+    from faas_supervisor.call import Call, Means
     from faas_supervisor.config import Function
     from faas_supervisor.events import Event
     from faas_supervisor.planning import Run
@@ -37,11 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["invoke"]
 
 
-def invoke(call: Call) -> Result:
-    """Do everything that `call` asks for and return what happened; failures are in the result, not raised."""
+def invoke(call: Call, means: Means | None = None) -> Result:
+    """Do everything that `call` asks for and return what happened; failures are in the result, not raised.
+
+    `means` are those of a process that handles many events; a single invocation makes its own.
+    """
     report = Report()
     try:
-        _invoke(call, report)
+        _invoke(call, means or Once(call.environment), report)
     except SupervisorError as error:
         report.fail(error)
     except Exception as error:  # noqa: BLE001  # the last border: a defect of ours still gives a result
@@ -49,20 +51,19 @@ def invoke(call: Call) -> Result:
     return report.result()
 
 
-def _invoke(call: Call, report: Report) -> None:
-    plugins = Plugins(call.environment)
+def _invoke(call: Call, means: Means, report: Report) -> None:
     with report.phase("configure"):
-        function = report.function = configure(call, plugins)
+        function = report.function = means.function(call)
     with report.phase("decode"):
-        event = report.event = decode(call.body, headers=call.headers, decoder=plugins.decode)
+        event = report.event = decoded(call.body, call.headers, means.plugins.decode)
     for note in event.notes:
         log.info("%s", note)
     if event.skipped is not None:
         emit(logging.INFO, "event.skipped", event.skipped)
         return
     with report.phase("plan"):
-        plan = make_plan(event, function, plugins.spec)
-    with Workspace(call.environment) as workspace, stores_of(function, plugins) as stores:
+        plan = make_plan(event, function, means.plugins.spec)
+    with Workspace(call.environment, call.folder) as workspace, means.stores(function) as stores:
         with report.phase("plan"):
             for name in plan.providers:
                 stores.require(name)

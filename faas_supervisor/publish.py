@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from faas_supervisor.storage._store import Store, Stores
     from faas_supervisor.storage._transfer import Transfer, Transferred
 
-__all__ = ["announce", "upload_result"]
+__all__ = ["announce", "tell", "upload_result"]
 
 # Where Kubernetes reads it unless the pod says otherwise (terminationMessagePath).
 _TERMINATION_LOG: Final = "/dev/termination-log"
@@ -58,5 +58,10 @@ def announce(result: Result, environment: Mapping[str, str]) -> None:
                 stream.write(termination_message(result))
         except OSError as error:
             log.warning("the termination message can't be written to %s: %s", path, error.strerror)
+    tell(result)
+
+
+def tell(result: Result) -> None:
+    """Write the line of the log that says what became of an event."""
     level = logging.ERROR if result.status == "failed" else logging.INFO
     emit(level, "result", f"result {to_json(result)}", result=to_document(result))

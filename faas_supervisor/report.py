@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from faas_supervisor.config import Function
     from faas_supervisor.events import Event
+    from faas_supervisor.response import Response
     from faas_supervisor.script import Outcome
 
 __all__ = ["Report", "RunReport"]
@@ -51,6 +52,7 @@ class RunReport(_Clock):
         self.outputs = Tally()
         self.warnings: list[str] = []
         self.outcome: Outcome | None = None
+        self.response: Response | None = None
         self._error: SupervisorError | None = None
         self._cut_short = False
 
@@ -106,6 +108,7 @@ class RunReport(_Clock):
             outputs=self.outputs,
             phases=self.phases,
             warnings=tuple(self.warnings),
+            response=self.response,
         )
 
 

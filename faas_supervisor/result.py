@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from faas_supervisor.errors import Failure
+    from faas_supervisor.response import Response
     from faas_supervisor.script import Outcome
     from faas_supervisor.storage._transfer import Transferred
 
@@ -61,6 +62,7 @@ class RunResult:
     outputs: Tally
     phases: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    response: Response | None = None
 
 
 @value
@@ -77,6 +79,11 @@ class Result:
     runs: tuple[RunResult, ...]
     phases: Mapping[str, float]
     wall: float
+
+    @property
+    def response(self) -> Response | None:
+        """What the script says about the HTTP response; the last word of several runs."""
+        return next((run.response for run in reversed(self.runs) if run.response is not None), None)
 
     @property
     def signal(self) -> int | None:

@@ -34,12 +34,17 @@ class Folders:
     output: Path
     private: Path
 
+    @property
+    def response(self) -> Path:
+        """`RESPONSE_META`: what the script may write about the HTTP response; beside the output folder."""
+        return self.output.with_name("response.json")
+
 
 class Workspace:
-    """A folder that only this user can enter; a context manager that removes it."""
+    """A folder that only this user can enter, in `folder` if given; a context manager that removes it."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.root = _make(environment)
+    def __init__(self, environment: Mapping[str, str], folder: Path | None = None) -> None:
+        self.root = _make((str(folder),) if folder else (environment.get("TMPDIR", ""), *_PLACES))
 
     @contextlib.contextmanager
     def folders(self, number: int) -> Iterator[Folders]:
@@ -62,10 +67,10 @@ class Workspace:
         _remove(self.root)
 
 
-def _make(environment: Mapping[str, str]) -> Path:
-    """Make the folder in the first place that takes one: `$TMPDIR`, then where images usually let anyone write."""
+def _make(places: tuple[str, ...]) -> Path:
+    """Make the folder in the first place that takes one: usually `$TMPDIR`, then where images let anyone write."""
     tried: list[str] = []
-    for base in (environment.get("TMPDIR", ""), *_PLACES):
+    for base in places:
         if not base:
             continue
         try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from faas_supervisor import script
+from faas_supervisor.body import decoded
 from faas_supervisor.call import configure, find_script, stores_of
 from faas_supervisor.errors import StorageError
-from faas_supervisor.events import decode, describe
+from faas_supervisor.events import describe
 from faas_supervisor.planning import make_plan
 from faas_supervisor.plugins import Plugins
 from faas_supervisor.storage._names import safe_join, validate
@@ -31,7 +32,7 @@ def dry_run(call: Call) -> dict[str, Any]:
     """
     plugins = Plugins(call.environment)
     function = configure(call, plugins)
-    event = decode(call.body, headers=call.headers, decoder=plugins.decode)
+    event = decoded(call.body, call.headers, plugins.decode)
     plan = make_plan(event, function, plugins.spec)
     with Workspace(call.environment) as workspace, stores_of(function, plugins) as stores:
         for name in plan.providers:

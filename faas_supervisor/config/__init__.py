@@ -6,7 +6,7 @@ from faas_supervisor.config._limits import Limits, Threshold, limit_problem
 from faas_supervisor.config._load import check, faults_of, load
 from faas_supervisor.config._model import Function, Input, Output, Provider, Target
 from faas_supervisor.config._settings import SettingsLookup
-from faas_supervisor.config._source import Source, find
+from faas_supervisor.config._source import Source, find, places
 
 __all__ = [
     "Function",
@@ -23,6 +23,7 @@ __all__ = [
     "find",
     "limit_problem",
     "load",
+    "places",
     "show",
 ]
 

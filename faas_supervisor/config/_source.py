@@ -13,7 +13,7 @@ from faas_supervisor.values import field, value
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Source", "find"]
+__all__ = ["Source", "find", "places"]
 
 _CANDIDATES: Final = (Path("/oscar/config/function_config.yaml"),)
 _VARIABLE: Final = "FUNCTION_CONFIG"
@@ -38,7 +38,7 @@ def find(
     Raises:
         ConfigurationError: It can't be read, is not base64, is not UTF-8, or is larger than 1 MiB.
     """
-    for file in (explicit,) if explicit else candidates:
+    for file in places(explicit, candidates):
         findings = Findings(str(file))
         data = _content(file, findings, required=file is explicit)
         if data is not None:
@@ -54,6 +54,11 @@ def find(
         findings.fault(Place(name), "", "is not base64")
         data = b""
     return _source(data, name, findings)
+
+
+def places(explicit: Path | None = None, candidates: Sequence[Path] = _CANDIDATES) -> Sequence[Path]:
+    """Return the files that a configuration is looked for in."""
+    return (explicit,) if explicit else candidates
 
 
 def _content(file: Path, findings: Findings, *, required: bool) -> bytes | None:

@@ -9,6 +9,7 @@ from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 __all__ = ["PAYLOAD_NAME", "Event", "Record"]
 
@@ -30,6 +31,7 @@ class Record:
         time: When it happened, as the sender wrote it.
         key: The object's key as scripts know it (`STORAGE_OBJECT_KEY`); below the bucket in object stores.
         data: The payload itself; None for a file.
+        file: The file that holds the payload, where it is too large for `data`.
         subscription: The dCache subscription that the event came through. Such an event tells a file's name
             but not its folder, which is that of the configured input.
         variables: What this record alone adds to the script's environment, over those of its event.
@@ -44,8 +46,14 @@ class Record:
     time: str | None = None
     key: str | None = None
     data: bytes | None = field(default=None, repr=False)
+    file: Path | None = None
     subscription: str | None = None
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_payload(self) -> bool:
+        """Whether the event brought the data itself, so that whoever sent it waits for an answer."""
+        return self.data is not None or self.file is not None
 
 
 @value
@@ -60,7 +68,7 @@ class Event:
             else in it was not taken as it came.
         envelopes: What the event was wrapped in, outermost first.
         id: The sender's id of the event, if it has one.
-        raw: The bytes that arrived.
+        raw: The bytes that arrived; empty where they are in a file.
         variables: What the event adds to the script's environment.
     """
 

@@ -11,16 +11,16 @@ from faas_supervisor.events._model import PAYLOAD_NAME, Event, Record
 if TYPE_CHECKING:
     from faas_supervisor.events._message import Message
 
-__all__ = ["payload", "unknown"]
+__all__ = ["MAGIC", "NARROWEST_LINE", "payload", "unknown"]
 
-_NARROWEST_LINE: Final = 60
+NARROWEST_LINE: Final = 60
 _SHORTEST_WORD: Final = 12
 _SHORTEST_PADDED: Final = 8
 _SHORTEST_BINARY: Final = 32
 
 # How files begin that people send to functions: JPEG, PNG, GIF, PDF, ZIP, gzip, bzip2, xz, zstd, 7z, RIFF (WAV, WebP,
 # AVI), Ogg, FLAC, MP3, TIFF, HDF5, NumPy, ELF.
-_MAGIC: Final = (
+MAGIC: Final = (
     b"\xff\xd8\xff",
     b"\x89PNG",
     b"GIF8",
@@ -77,7 +77,7 @@ def _on_one_line(data: bytes) -> bytes | None:
     if len(lines) > 1:
         # Blanks count as line breaks: the shell turns one into the other.
         even = all(len(line) == width for line in lines[1:-1]) and len(lines[-1]) <= width
-        if width < _NARROWEST_LINE or width % 4 or not even:
+        if width < NARROWEST_LINE or width % 4 or not even:
             return None
     encoded = b"".join(lines)
     return None if len(encoded) % 4 else encoded
@@ -92,7 +92,7 @@ def _canonical(encoded: bytes) -> bytes | None:
 
 
 def _meant(encoded: bytes, decoded: bytes) -> bool:
-    if decoded.startswith(_MAGIC):
+    if decoded.startswith(MAGIC):
         return True
     if _readable(decoded):
         return len(encoded) >= _SHORTEST_WORD or not _word(encoded)

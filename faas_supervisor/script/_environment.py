@@ -60,6 +60,7 @@ def script_environment(
             _add(kept, name, value)
     kept["TMP_INPUT_DIR"] = str(folders.input)
     kept["TMP_OUTPUT_DIR"] = str(folders.output)
+    kept["RESPONSE_META"] = str(folders.response)
     kept.pop("INPUT_FILE_PATH", None)
     if run.together:
         kept["INPUT_FILE_PATH"] = str(folders.input)

@@ -204,6 +204,10 @@ class Stores:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every store."""
         for store in self._open.values():
             store.close()
         self._open.clear()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faas_supervisor.answer import _Recorder, answering
+from faas_supervisor.answer import Recorder, answering
 from faas_supervisor.call import Call
 from faas_supervisor.config import Function
 from faas_supervisor.errors import Failure, NoSpace, OutputError
@@ -216,7 +216,7 @@ def test_a_file_that_takes_a_part_at_a_time_gets_everything(tmp_path):
         def close(self):
             pass
 
-    recorder = _Recorder(tmp_path / "output", Slow())
+    recorder = Recorder(tmp_path / "output", Slow())
     recorder.close()
     recorder._stream = Slow()
     recorder.write(b"0123456789")

@@ -47,6 +47,7 @@ class TestWhatIsAdded:
         assert environment() == {
             "TMP_INPUT_DIR": str(folders.input),
             "TMP_OUTPUT_DIR": str(folders.output),
+            "RESPONSE_META": str(folders.output.parent / "response.json"),
             "INPUT_FILE_PATH": str(folders.input / "b.txt"),
             "STORAGE_OBJECT_KEY": "a/b.txt",
             "EVENT_TIME": "2026-01-01T00:00:00Z",
@@ -54,7 +55,12 @@ class TestWhatIsAdded:
         }
 
     def test_a_payload_has_only_its_file_and_folders(self, environment):
-        assert set(environment(records=[PAYLOAD])) == {"TMP_INPUT_DIR", "TMP_OUTPUT_DIR", "INPUT_FILE_PATH"}
+        assert set(environment(records=[PAYLOAD])) == {
+            "TMP_INPUT_DIR",
+            "TMP_OUTPUT_DIR",
+            "INPUT_FILE_PATH",
+            "RESPONSE_META",
+        }
 
     def test_a_payloads_script_keeps_the_event_of_its_container(self, environment):
         assert environment({"EVENT": "raw"}, records=[PAYLOAD])["EVENT"] == "raw"
