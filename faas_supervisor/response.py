@@ -84,10 +84,12 @@ def _content(file: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ValueError(f"it can't be opened: {error.strerror}") from error
-    with open(handle, "rb") as stream:  # noqa: PTH123  # a descriptor
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("it is not a file")
-        data = stream.read(_LARGEST + 1)
+        data = os.read(handle, _LARGEST + 1)
+    finally:
+        os.close(handle)
     if len(data) > _LARGEST:
         raise ValueError(f"it has more than {_LARGEST} bytes")
     return data

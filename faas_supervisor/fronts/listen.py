@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from faas_supervisor.call import configure, stores_of
 from faas_supervisor.errors import PluginError, Terminated
 from faas_supervisor.fronts._signals import signals_for
 from faas_supervisor.invocation import invoke
 from faas_supervisor.logs import emit, log
-from faas_supervisor.plugins import Plugins
 from faas_supervisor.publish import announce
+from faas_supervisor.resident import Resident
 from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from faas_supervisor.call import Call
+    from faas_supervisor.plugins import Plugins
     from faas_supervisor.stop import Stop
     from faas_supervisor.storage import StorageProvider
 
@@ -32,16 +33,16 @@ def listen(call: Call, provider: str, path: str) -> int:
     Raises:
         SupervisorError: The stream can't be opened.
     """
-    plugins = Plugins(call.environment)
-    function = configure(call, plugins)
+    resident = Resident(call.environment)
+    function = resident.function(call)
     path = path.strip("/")
-    with stores_of(function, plugins) as stores:
+    with closing(resident), resident.stores(function) as stores:
         try:
             with signals_for(call.stop):
                 emit(logging.INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
                 with stores.open(provider).borrow() as opened:
-                    for body in _until(call.stop, _events(plugins, opened, provider, path)):
-                        announce(invoke(replace(call, body=body)), call.environment)
+                    for body in _until(call.stop, _events(resident.plugins, opened, provider, path)):
+                        announce(invoke(replace(call, body=body), resident), call.environment)
         except Terminated as error:
             log.debug("%s", error)
     emit(logging.INFO, "listen.end", f"no longer listening to {provider} {path}")

@@ -1,0 +1,206 @@
+"""Behind the watchdog front: a request becomes an invocation in this process, and its result an answer."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from faas_supervisor.errors import Failure, SupervisorError, Terminated
+from faas_supervisor.stop import Stop
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+class TestAnswer:
+    def test_is_the_scripts_output(self, served):
+        served.script('cat "$INPUT_FILE_PATH"; echo and more >&2')
+        answer, body = served.ask(b"plain text\n")
+        assert (answer.status, dict(answer.headers)) == (200, {})
+        assert sorted(body.splitlines()) == [b"and more", b"plain text"]
+
+    def test_is_base64_of_the_one_output_file(self, served):
+        served.script('cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR"; echo not this')
+        assert served.ask(base64.b64encode(PNG))[1] == base64.b64encode(PNG)
+
+    def test_is_the_bytes_themselves_for_a_client_that_wants_them(self, served):
+        served.script('cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR"')
+        answer, body = served.ask(base64.b64encode(PNG), raw=True)
+        assert (body, dict(answer.headers)) == (PNG, {"Content-Type": "application/octet-stream"})
+
+    def test_of_several_files_is_a_zip(self, served):
+        served.script('echo a > "$TMP_OUTPUT_DIR/a"; echo b > "$TMP_OUTPUT_DIR/b"')
+        answer, body = served.ask(b"x", raw=True)
+        assert answer.headers["Content-Type"] == "application/zip"
+        assert sorted(zipfile.ZipFile(io.BytesIO(body)).namelist()) == ["a", "b"]
+        assert zipfile.ZipFile(io.BytesIO(base64.b64decode(served.ask(b"x")[1]))).testzip() is None
+
+    @pytest.mark.parametrize("level", ["DEBUG", "INFO", "CRITICAL"])
+    def test_never_holds_the_log(self, served, level):
+        served.config["log_level"] = level
+        served.script("echo answer")
+        assert served.ask(b"x")[1] == b"answer\n"
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("combine_output", "false"), ("FAAS_SUPERVISOR_COMBINE_OUTPUT", "false")]
+    )
+    def test_leaves_out_the_standard_error_where_it_is_to_be_separate(self, served, name, value):
+        served.environment[name] = value
+        served.script("echo out; echo err >&2")
+        assert served.ask(b"x")[1] == b"out\n"
+
+    def test_to_a_skipped_event_is_empty(self, served):
+        served.script("echo never")
+        answer, body = served.ask(json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}).encode())
+        assert (answer.status, body) == (200, b"")
+
+    def test_sees_what_the_watchdog_tells_of_the_request(self, served):
+        served.script('echo "$Http_Query"')
+        assert served.ask(b"x", Http_Query="a=1")[1] == b"a=1\n"
+
+
+class TestFailure:
+    def test_of_the_script_is_its_status_and_its_output(self, served):
+        served.script("echo said; echo complained >&2; exit 3")
+        answer, body = served.ask(b"x")
+        assert (answer.status, dict(answer.headers)) == (500, {"Content-Type": "text/plain; charset=utf-8"})
+        first, *others = body.splitlines()
+        assert (first, sorted(others)) == (b"exit status 3", [b"complained", b"said"])
+
+    def test_of_ours_says_why_on_one_line(self, served):
+        served.config["storage_providers"] = {"minio": {"default": {}}}
+        served.script("exit 0")
+        event = {"Records": [{"eventSource": "minio:s3", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]}
+        answer, body = served.ask(json.dumps({**event, "EventName": "s3:ObjectCreated:Put"}).encode())
+        status, reason = body.decode().splitlines()
+        assert (answer.status, status) == (500, "exit status 114")
+        assert "minio.default" in reason
+
+    def test_of_the_configuration_is_told_until_it_is_mended(self, served):
+        served.config["records"] = "sometimes"
+        served.script("echo fine")
+        assert served.ask(b"x")[1].startswith(b"exit status 111\n")
+        served.config["records"] = "each"
+        served.write()
+        assert served.ask(b"x")[1] == b"fine\n"
+
+    def test_of_a_script_that_is_gone(self, served):
+        served.write()
+        assert b"there is no script" in served.ask(b"x")[1]
+
+    def test_a_stop_raises_its_reason_and_ends_the_script(self, served, tmp_path):
+        fifo = tmp_path / "started"
+        os.mkfifo(fifo)
+        served.script(f"echo $$ > {fifo}; sleep 600")
+        stop = Stop()
+
+        def end():
+            pids.append(int(fifo.read_text()))
+            stop.set(Terminated("the client left"))
+
+        pids = []
+        watcher = threading.Thread(target=end)
+        watcher.start()
+        with pytest.raises(SupervisorError, match="the client left") as caught:
+            served.ask(b"x", stop=stop)
+        watcher.join()
+        assert caught.value is stop.reason
+        assert caught.value.failure is Failure.TERMINATED
+        with pytest.raises(ProcessLookupError):
+            os.kill(pids[0], 0)
+
+
+class TestResponse:
+    def says(self, served, text, *, output="", body=b"x", **options):
+        served.script(f"{output}\ncat > \"$RESPONSE_META\" <<'END'\n{text}\nEND\necho body")
+        return served.ask(body, **options)
+
+    def test_a_script_may_set_status_and_headers(self, served):
+        answer, body = self.says(served, '{"status": 404, "headers": {"X-Reason": "no such bird"}}')
+        assert (answer.status, dict(answer.headers), body) == (404, {"X-Reason": "no such bird"}, b"body\n")
+
+    def test_is_beside_the_output_folder(self, served):
+        served.script('echo \'{"status": 201}\' > "$TMP_OUTPUT_DIR/../response.json"')
+        assert served.ask(b"x")[0].status == 201
+
+    def test_a_type_makes_the_answer_the_bytes_of_the_file(self, served):
+        """Base64 of a PNG is no image/png."""
+        copies = 'cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR/out.png"'
+        text = '{"headers": {"content-type": "image/png"}}'
+        answer, body = self.says(served, text, output=copies, body=base64.b64encode(PNG))
+        assert (answer.status, dict(answer.headers), body) == (200, {"content-type": "image/png"}, PNG)
+
+    @pytest.mark.parametrize("status", [204, 205, 304])
+    def test_a_status_that_has_no_content_has_none(self, served, status):
+        assert self.says(served, json.dumps({"status": status}))[1] == b""
+
+    def test_that_of_a_script_that_fails_is_not_asked_for(self, served):
+        served.script('echo \'{"status": 201}\' > "$RESPONSE_META"; exit 4')
+        answer, body = served.ask(b"x")
+        assert (answer.status, body) == (500, b"exit status 4\n")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "no JSON",
+            "[" * 100_000,
+            "[200]",
+            '{"status": "200"}',
+            '{"status": true}',
+            '{"status": 100}',
+            '{"status": 600}',
+            '{"staus": 200}',
+            '{"headers": []}',
+            '{"headers": {"X": 1}}',
+            '{"headers": {"X-A": "a\\r\\nSet-Cookie: b"}}',
+            '{"headers": {"X-A": "a\\nb"}}',
+            '{"headers": {"X-A": "\\u0000"}}',
+            '{"headers": {"X-A": "\\u00e9"}}',
+            '{"headers": {"X A": "a"}}',
+            '{"headers": {"X-A:": "a"}}',
+            '{"headers": {"": "a"}}',
+            '{"headers": {"Content-Length": "1"}}',
+            '{"headers": {"transfer-encoding": "chunked"}}',
+            '{"headers": {"Connection": "close"}}',
+            '{"headers": {"X-A": "a", "x-a": "b"}}',
+            json.dumps({"headers": {"X": "a" * 9000}}),
+            json.dumps({"headers": {f"X-{n}": "" for n in range(65)}}),
+            " " * 70_000,
+        ],
+        ids=lambda text: text[:40],
+    )
+    def test_a_bad_one_is_a_clear_failure(self, served, text):
+        answer, body = self.says(served, text)
+        assert answer.status == 500
+        assert body.startswith(b"exit status 119\n")
+        assert b"response.json" in body.splitlines()[-1]
+
+    @pytest.mark.parametrize(
+        "make", ['mkfifo "$RESPONSE_META"', 'ln -s /etc/passwd "$RESPONSE_META"', 'mkdir "$RESPONSE_META"']
+    )
+    def test_one_that_is_no_file_is_a_clear_failure(self, served, make):
+        served.script(make)
+        assert b"response.json" in served.ask(b"x")[1]
+
+
+class TestAtOnce:
+    def test_invocations_know_nothing_of_each_other(self, served):
+        served.script(
+            'sleep 0.$(($(cat "$INPUT_FILE_PATH") % 3)); cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR"; ls "$TMP_OUTPUT_DIR"'
+        )
+        with ThreadPoolExecutor(8) as pool:
+            bodies = list(pool.map(lambda number: served.ask(str(number).encode(), raw=True)[1], range(40)))
+        assert bodies == [str(number).encode() for number in range(40)]
+
+    def test_nothing_is_left_in_the_requests_folder_but_its_files(self, served):
+        served.script("echo x")
+        served.ask(b"x")
+        (folder,) = served.requests.iterdir()
+        assert {entry.name for entry in folder.iterdir()} <= {"body", "answer"}
