@@ -118,10 +118,11 @@ class _Invocation:
                         folders=folders,
                     )
                     report.starting(self.argv)
-                    if stream is not None:
-                        stream.started(0)
+                    watches = () if stream is None else (stream,)
                     try:
-                        report.ended(script.run(self.argv, environment, stdout=stdout, stderr=stderr, stop=stop))
+                        report.ended(
+                            script.run(self.argv, environment, stdout=stdout, stderr=stderr, stop=stop, watches=watches)
+                        )
                     except SupervisorError as error:
                         # Ended before its time: what it wrote may be wanted all the same.
                         if error.outcome is None or stop.is_set():

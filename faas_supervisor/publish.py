@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["announce", "tell", "upload_result"]
 
+# OSCAR 4.1.2 ends the command of a Job with a `mount:` by `;echo "I finish" > /tmpfolder/finish-file;`, and nothing
+# makes that folder: the Job's status would always be that of a shell which fails to write there.
+_LAST_WORD: Final = "/tmpfolder"  # noqa: S108  # no folder for temporary files, whatever it is called
+
 # Where Kubernetes reads it unless the pod says otherwise (terminationMessagePath).
 _TERMINATION_LOG: Final = "/dev/termination-log"
 
@@ -50,7 +54,12 @@ def upload_result(result: Result, *, target: Target, name: str, file: Path, stor
 
 
 def announce(result: Result, environment: Mapping[str, str]) -> None:
-    """Write the termination message, where there is a place for it, and the last line of the log."""
+    """Write the termination message, where there is a place for it, and the last line of the log.
+
+    In a Job of OSCAR with a `mount:`, success is also told by a folder.
+    """
+    if result.mounts and result.exit_code == 0 and "JOB_UUID" in environment:
+        _make_last_word()
     path = environment.get("FAAS_SUPERVISOR_TERMINATION_LOG") or _TERMINATION_LOG
     if path != _TERMINATION_LOG or os.path.exists(path):  # noqa: PTH110  # a start-up path
         try:
@@ -65,3 +74,15 @@ def tell(result: Result) -> None:
     """Write the line of the log that says what became of an event."""
     level = logging.ERROR if result.status == "failed" else logging.INFO
     emit(level, "result", f"result {to_json(result)}", result=to_document(result))
+
+
+def _make_last_word() -> None:
+    """Make the folder that lets the Job's shell end well; only success may, so that a failed Job counts as one."""
+    try:
+        os.makedirs(_LAST_WORD, exist_ok=True)  # noqa: PTH103  # as above
+    except OSError as error:
+        log.warning(
+            "the Job will count as failed, since %s can't be made (%s) for its last command to write there",
+            _LAST_WORD,
+            error.strerror,
+        )

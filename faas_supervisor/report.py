@@ -175,6 +175,7 @@ class Report(_Clock):
             runs=tuple(self._runs),
             phases=self.phases,
             wall=time.monotonic() - self._begun,
+            mounts=self.function is not None and self.function.mounts,
         )
 
 

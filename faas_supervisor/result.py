@@ -67,7 +67,10 @@ class RunResult:
 
 @value
 class Result:
-    """What happened to the invocation. Its exit code is that of the first run that failed."""
+    """What happened to the invocation. Its exit code is that of the first run that failed.
+
+    `mounts` is the function's; it only decides where success is told, and is not told itself.
+    """
 
     function: str
     status: Status
@@ -79,6 +82,7 @@ class Result:
     runs: tuple[RunResult, ...]
     phases: Mapping[str, float]
     wall: float
+    mounts: bool = False
 
     @property
     def response(self) -> Response | None:

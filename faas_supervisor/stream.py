@@ -42,6 +42,9 @@ _PAUSE: Final = 0.2
 # Looking through a large folder takes long; it must not take more than a fiftieth of a processor.
 _REST: Final = 50
 
+# Seconds.
+_NEVER: Final = 86_400.0
+
 # What is remembered about a file takes some 400 bytes. Further files wait for stage out.
 _MOST: Final = 20_000
 
@@ -74,7 +77,7 @@ class _Ready:
 
 
 class Stream:
-    """Uploads what is finished in the stream folder of one run while its script runs; a context manager.
+    """Uploads what is finished in the stream folder of one run while its script runs: a context manager, and a `Watch`.
 
     Its thread begins with `started`, and has ended when the context is left. It never fails: what can't be
     uploaded is warned about, and left for stage out.
@@ -126,6 +129,10 @@ class Stream:
     def started(self, pid: int) -> None:  # noqa: ARG002  # we look at files, whoever writes them
         """Begin to look; called when the script runs."""
         self._thread.start()
+
+    def look(self) -> float:
+        """Return when to be asked again: there is nothing to say, since the thread does the work."""
+        return _NEVER
 
     def covers(self, name: str) -> bool:
         """Whether the file `name`, relative to the output folder, lies in the stream folder."""

@@ -13,8 +13,9 @@ import os
 import subprocess
 import sys
 import sysconfig
+import threading
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,17 +103,28 @@ class Container:
     id: str
     process: subprocess.Popen[bytes]
     runc: tuple[str, ...]
-    _given: bytes | None = field(default=None, repr=False)
 
     def wait(self, timeout: float = _PATIENCE) -> Ended:
         """Wait for its end; one that is late is killed, and fails the test."""
         try:
-            out, err = self.process.communicate(self._given, timeout=timeout)
+            out, err = self.process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self.remove()
             out, err = self.process.communicate(timeout=timeout)
             pytest.fail(f"the container did not end in {timeout} s:\n{err.decode(errors='replace')[-4000:]}")
         return Ended(self.process.returncode, out, err)
+
+    def wait_for(self, text: bytes, timeout: float = _PATIENCE) -> None:
+        """Read its standard error until a line holds `text`; in vain, the test fails."""
+        killer = threading.Timer(timeout, self.remove)
+        killer.start()
+        try:
+            for line in self.process.stderr or ():
+                if text in line:
+                    return
+        finally:
+            killer.cancel()
+        pytest.fail(f"the container ended without {text!r}")
 
     def kill(self, name: str) -> None:
         """Send the signal `name`, such as `TERM`, to the container's first process."""
@@ -162,6 +174,7 @@ class Containers:
         tmp: Mount | None = TMP,
         stdin: bytes | None = b"",
         own_cgroups: bool = False,
+        writable: bool = False,
         change: Callable[[dict[str, Any]], None] | None = None,
     ) -> Container:
         """Start `argv` as PID 1 of a new container.
@@ -178,6 +191,7 @@ class Containers:
             tmp: What `/tmp` is; None leaves that of the image, which can't be written to.
             stdin: What it reads; None leaves its standard input open, for `process.stdin`.
             own_cgroups: Whether its group looks like the root of all, as it does in Kubernetes with cgroup v2.
+            writable: Whether the root can be written to; it is a copy of `root` then.
             change: Gets the document for runc, to change what no option is for.
         """
         name = f"supervisor-{uuid.uuid4().hex[:12]}"
@@ -185,7 +199,12 @@ class Containers:
         bundle.mkdir()
         subprocess.run(["runc", "spec"], cwd=bundle, timeout=60, check=True)
         document = json.loads((bundle / "config.json").read_text())
-        _fill(document, root or roots.debian(), [*([tmp] if tmp else []), *mounts])
+        root = root or roots.debian()
+        if writable:
+            # Links, not copies: whoever overwrites a file of the image in place spoils it for all.
+            subprocess.run(["cp", "--archive", "--link", root, bundle / "root"], timeout=60, check=True)
+            root = bundle / "root"
+        _fill(document, root, [*([tmp] if tmp else []), *mounts], readonly=not writable)
         document["process"].update(
             args=list(argv),
             env=[f"{key}={value}" for key, value in {"PATH": "/usr/bin:/bin", **(environment or {})}.items()],
@@ -197,13 +216,16 @@ class Containers:
         if change is not None:
             change(document)
         (bundle / "config.json").write_text(json.dumps(document))
-        process = subprocess.Popen(
-            [*self._runc, "run", "--bundle", str(bundle), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        container = Container(name, process, self._runc, stdin)
+        given = bundle / "stdin"
+        given.write_bytes(stdin or b"")
+        with given.open("rb") as source:
+            process = subprocess.Popen(
+                [*self._runc, "run", "--bundle", str(bundle), name],
+                stdin=subprocess.PIPE if stdin is None else source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        container = Container(name, process, self._runc)
         self._started.append(container)
         return container
 
@@ -215,9 +237,9 @@ class Containers:
                 process.kill()
 
 
-def _fill(document: dict[str, Any], root: Path, mounts: Sequence[Mount]) -> None:
+def _fill(document: dict[str, Any], root: Path, mounts: Sequence[Mount], *, readonly: bool) -> None:
     """Make the document that `runc spec` writes one of a container with few rights."""
-    document["root"] = {"path": str(root), "readonly": True}
+    document["root"] = {"path": str(root), "readonly": readonly}
     process = document["process"]
     process.update(terminal=False, cwd="/", noNewPrivileges=True)
     process["capabilities"] = {kind: [] for kind in process["capabilities"]}

@@ -162,6 +162,13 @@ def _target(node: Node, path: str, findings: Findings) -> Target | None:
     return target
 
 
+def _is_there(node: Node, path: str, findings: Findings) -> bool:  # noqa: ARG001  # the value is not our business
+    """Tell whether a section says anything: OSCAR may write the keys of one that the user left out."""
+    if isinstance(node.value, dict):
+        return any(value.is_set for value in node.value.values())
+    return node.value == "true"  # as `config show` has it
+
+
 def variables_of(environment: Node) -> dict[str, Node]:
     """Return the user's variables; SCAR writes `Variables`, OSCAR `variables`."""
     found: dict[str, Node] = {}
@@ -226,6 +233,12 @@ KEYS: Final = (
         UPPER,
         "`USER`: in MinIO outputs, the event's bucket takes the place of the configured one, "
         "when `bucket_list` names it.",
+    ),
+    Key(
+        "mount",
+        "mounts",
+        Kind("a mapping", _is_there, structured=True),
+        "Where it is set, a Job that succeeds makes the folder `/tmpfolder`, in which OSCAR leaves its last word.",
     ),
     Key("bucket_list", "bucket_list", TEXTS, "The private buckets of the service's users, written by OSCAR."),
     Key(

@@ -95,6 +95,7 @@ class Function:
         download_input: Whether the files of the event are downloaded.
         isolation_level: `USER` has the event's bucket replace the first segment of MinIO outputs.
         bucket_list: The buckets that may do so.
+        mounts: Whether OSCAR mounts a bucket into the container.
         inputs: The places whose uploads trigger the function.
         outputs: The places where outputs go.
         environment: The user's own variables.
@@ -126,6 +127,7 @@ class Function:
     download_input: bool = True
     isolation_level: str = "SERVICE"
     bucket_list: tuple[str, ...] = ()
+    mounts: bool = False
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from typing import ClassVar
 
 import pytest
 
+from faas_supervisor import publish
 from faas_supervisor.config import Target
 from faas_supervisor.errors import Failure, NoSpace, PermissionDenied
 from faas_supervisor.logs import configure
@@ -16,6 +18,7 @@ from faas_supervisor.secrets import Secret
 from faas_supervisor.stop import Stop
 from faas_supervisor.storage._retry import Retry
 from faas_supervisor.storage._transfer import Transfer
+from faas_supervisor.values import replace
 from tests.storage.stand_ins import Shelf, raising, store_of
 
 RESULT = Result("f", "failed", Failure.OUTPUT, "no room for hunter22", 119, "id", "minio", (), {}, 0.0)
@@ -101,3 +104,31 @@ class TestUploading:
         (tmp_path / "result.json").symlink_to("/dev/full")
         with pytest.raises(NoSpace, match="the result can't be written"):
             self.upload(Shelf(), tmp_path)
+
+
+class TestTheLastWord:
+    GOOD = Result("f", "succeeded", None, "", 0, "id", "minio", (), {}, 0.0, mounts=True)
+    JOB: ClassVar = {"JOB_UUID": "6f1e"}
+
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(publish, "_LAST_WORD", str(tmp_path / "tmpfolder"))
+        return tmp_path / "tmpfolder"
+
+    def test_success_of_a_job_with_a_mount_makes_the_folder(self, folder):
+        announce(self.GOOD, self.JOB)
+        announce(self.GOOD, self.JOB)
+        assert folder.is_dir()
+
+    @pytest.mark.parametrize(
+        ("result", "environment"),
+        [
+            (replace(GOOD, status="failed", failure=Failure.OUTPUT, exit_code=119), JOB),
+            (replace(GOOD, mounts=False), JOB),
+            (GOOD, {}),
+        ],
+        ids=["failed", "no mount", "no job"],
+    )
+    def test_nothing_else_does(self, folder, result, environment):
+        announce(result, environment)
+        assert not folder.exists()
