@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, example, given, settings
+import re
+
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from faas_supervisor.config import show
@@ -100,4 +102,5 @@ VALUES = st.sampled_from(
 @EVERY
 def test_no_secret_is_ever_told(read, value, before, after):
     text = f"storage_providers:\n  minio:\n    default:\n      {before}\n      secret_key: {value}{after}\n"
+    assume(not re.search(r"^name: +[|>\"']", before, re.MULTILINE))  # it would be the name
     assert SECRET not in "\n".join(outcome(read, text))
