@@ -1,8 +1,8 @@
 """Runs a user's script on every uploaded file, inside the user's own container image.
 
 Public for plugin authors: `hookimpl` here, `faas_supervisor.storage`, `faas_supervisor.errors`,
-`Event` and `Record` of `faas_supervisor.events`, and `faas_supervisor.testing`. Everything else may change
-without notice.
+`faas_supervisor.trust`, `Event` and `Record` of `faas_supervisor.events`, and `faas_supervisor.testing`.
+Everything else may change without notice.
 """
 
 from __future__ import annotations

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import certifi
 import httpx
 
 from faas_supervisor.errors import InvalidConfiguration
+from faas_supervisor.trust import trusted
 from faas_supervisor_dcache.expect import PatientTransport
 
 if TYPE_CHECKING:
@@ -48,14 +47,14 @@ def make_client(settings: Settings, timeout: httpx.Timeout = TIMEOUT) -> httpx.C
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
-    trusted = settings.ca_bundle or os.environ.get("SSL_CERT_FILE") or certifi.where()
+    trust = trusted(settings.ca_bundle)
     try:
-        if Path(trusted).is_dir():
-            context = ssl.create_default_context(capath=trusted)
+        if trust.is_folder:
+            context = ssl.create_default_context(capath=trust.path)
         else:
-            context = ssl.create_default_context(cafile=trusted)
+            context = ssl.create_default_context(cafile=trust.path)
     except (OSError, ssl.SSLError) as error:
-        raise InvalidConfiguration(f"the certificates in {trusted} can't be read: {error.strerror}") from error
+        raise InvalidConfiguration(f"the certificates in {trust.path} can't be read: {error.strerror}") from error
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import certifi
 import urllib3
 
 from faas_supervisor_s3.connection import CONNECT_TIMEOUT
@@ -25,8 +24,10 @@ def connections(connection: Connection, size: int) -> urllib3.PoolManager:
         "maxsize": size,
         "retries": False,  # the core retries, and knows the deadline
         "cert_reqs": "CERT_REQUIRED" if connection.verify else "CERT_NONE",
-        "ca_certs": connection.trusted() or certifi.where(),
     }
+    if connection.secure and connection.verify:
+        trust = connection.trust()
+        options["ca_cert_dir" if trust.is_folder else "ca_certs"] = trust.path
     if connection.proxy is not None:
         return _through(connection.proxy, options)
     return urllib3.PoolManager(**options)

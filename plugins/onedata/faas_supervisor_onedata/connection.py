@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from faas_supervisor.errors import InvalidConfiguration
+from faas_supervisor.trust import trusted
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Connection:
         zone: `host[:port]` of the Onezone, or None where the Oneprovider has to be asked.
         space: Name of the space.
         space_id: Its id, where the settings have it.
-        trust: What requests calls `verify`: a file of certificates to trust, its own roots, or any certificate.
+        trust: What requests calls `verify`: a file or folder of certificates to trust, or any certificate.
         read_timeout: Seconds that a server may be silent.
     """
 
@@ -56,7 +56,7 @@ class Connection:
             zone=_host("onezone_host", settings.onezone_host) if settings.onezone_host else None,
             space=space,
             space_id=space_id,
-            trust=_trust(settings.ca_bundle) if settings.verify else False,
+            trust=trusted(settings.ca_bundle).path if settings.verify else False,
             read_timeout=settings.read_timeout,
         )
 
@@ -83,12 +83,3 @@ def _space(text: str) -> tuple[str, str | None]:
     if not name.strip() or (at and not identifier) or "@" in identifier:
         raise InvalidConfiguration(f"{text!r} is no space", hint="write it as name or name@id")
     return name, identifier or None
-
-
-def _trust(ca_bundle: str | None) -> str | bool:
-    if ca_bundle is None:
-        # requests itself looks at no variable here, because the client sends requests that it prepared before.
-        return os.environ.get("SSL_CERT_FILE") or True
-    if not os.path.isfile(ca_bundle):  # noqa: PTH113  # pathlib would bring nothing
-        raise InvalidConfiguration(f"ca_bundle {ca_bundle} is no file", hint="name a PEM file of certificates")
-    return ca_bundle

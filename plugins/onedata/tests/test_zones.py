@@ -68,9 +68,13 @@ class TestSettings:
         with pytest.raises(InvalidConfiguration, match="ca_bundle"):
             OnedataProvider(self.settings(ca_bundle="/nonexistent/ca.pem"))
 
-    def test_ssl_cert_file_is_used_without_ca_bundle(self, monkeypatch):
-        monkeypatch.setenv("SSL_CERT_FILE", "/etc/authorities.pem")
-        assert Connection.of(self.settings()).trust == "/etc/authorities.pem"
+    def test_ssl_cert_file_is_used_without_ca_bundle(self, monkeypatch, tmp_path):
+        authorities = tmp_path / "authorities.pem"
+        authorities.touch()
+        for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
+        assert Connection.of(self.settings()).trust == str(authorities)
         assert Connection.of(self.settings(verify=False)).trust is False
 
     def test_the_plugin_offers_the_type_onedata(self):

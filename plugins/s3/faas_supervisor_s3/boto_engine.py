@@ -142,7 +142,7 @@ def _client(connection: Connection, keys: StaticKeys | AwsChain) -> Any:  # noqa
         "s3",
         endpoint_url=connection.endpoint,
         region_name=connection.region,
-        verify=connection.trusted() if connection.verify else False,
+        verify=connection.trust().file() if connection.verify else False,
         config=config,
     )
     if custom:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from faas_supervisor.errors import InvalidConfiguration
+from faas_supervisor.trust import Trust, trusted
 from faas_supervisor.values import value
 
 __all__ = ["CONNECT_TIMEOUT", "Connection", "endpoint_url", "proxy_of"]
@@ -59,25 +59,13 @@ class Connection:
         """The URL of the proxy that leads there, or None."""
         return proxy_of(self.shown)
 
-    def trusted(self) -> str | None:
-        """Return the PEM file that replaces an SDK's own roots: `ca_bundle`, else what `SSL_CERT_FILE` names.
+    def trust(self) -> Trust:
+        """Return the authorities that vouch for the server.
 
         Raises:
-            InvalidConfiguration: `ca_bundle` can't be read.
+            InvalidConfiguration: They can't be read.
         """
-        if self.ca_bundle:
-            self.certificates()
-            return self.ca_bundle
-        named = os.environ.get("SSL_CERT_FILE")
-        return named if named and Path(named).is_file() else None
-
-    def certificates(self) -> str:
-        """Return what `ca_bundle` holds.
-
-        Raises:
-            InvalidConfiguration: It can't be read.
-        """
-        return _pem(self.ca_bundle) if self.ca_bundle else ""
+        return trusted(self.ca_bundle)
 
 
 def endpoint_url(text: str) -> str:
@@ -157,10 +145,3 @@ def _in_network(host: str, network: str) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False
-
-
-def _pem(path: str) -> str:
-    try:
-        return Path(path).read_text("ascii", "replace")
-    except OSError as error:
-        raise InvalidConfiguration(f"ca_bundle {path} can't be read: {error.strerror}") from error

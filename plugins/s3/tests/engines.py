@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -25,6 +26,8 @@ from faas_supervisor.storage import ObjectRef
 from faas_supervisor.testing import Response, ScriptedServer, faults
 from plugins.s3.tests.support import NotingProxy, Progress, TlsFront, make_certificates
 from tests.servers import s3_client
+
+TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 MIB = 1024 * 1024
 LARGE = 21 * MIB
@@ -254,7 +257,8 @@ class EngineTests:
             made(seaweedfs.stranger).stat(f"{bucket}/object")
 
     def test_no_connection_is_told_apart(self, seaweedfs, made, tmp_path, monkeypatch):
-        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        for name in TRUST_VARIABLES:
+            monkeypatch.delenv(name, raising=False)
         _, certificate = make_certificates(tmp_path)
         with socket.create_server(("127.0.0.1", 0)) as closed:
             nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -272,16 +276,22 @@ class EngineTests:
 
     # Connections
 
-    @pytest.mark.parametrize("trust", ["ca_bundle", "SSL_CERT_FILE", "verify"])
+    @pytest.mark.parametrize("trust", ["ca_bundle", *TRUST_VARIABLES, "verify"])
     def test_a_private_authority_can_be_trusted(self, *, seaweedfs, made, bucket, tmp_path, monkeypatch, trust):
-        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-        monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+        for name in TRUST_VARIABLES:
+            monkeypatch.delenv(name, raising=False)
         authority, certificate = make_certificates(tmp_path)
         settings = {"ca_bundle": str(authority)} if trust == "ca_bundle" else {}
         if trust == "verify":
             settings = {"verify": False}
-        if trust == "SSL_CERT_FILE":
-            monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        if trust == "SSL_CERT_DIR":
+            folder = tmp_path / "hashed"
+            folder.mkdir()
+            (folder / "authority.pem").write_bytes(authority.read_bytes())
+            subprocess.run(["openssl", "rehash", str(folder)], check=True, timeout=60)
+            monkeypatch.setenv(trust, str(folder))
+        elif trust.isupper():
+            monkeypatch.setenv(trust, str(authority))
         with TlsFront(seaweedfs.url, certificate) as tls:
             provider = made(seaweedfs, endpoint=tls.url, **settings)
             s3_client(seaweedfs).put_object(Bucket=bucket, Key="object", Body=b"content")
