@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import shutil
-import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -60,7 +58,7 @@ def install(source: Path, destination: Path) -> list[Path]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether `path` is a folder, which is complete whenever it is seen: its name tells what is in it, or it isn't ours."""
+    """Whether `path` is a folder: that of a version is complete whenever it is seen, and others are not ours."""
     return path.is_dir() and not path.is_symlink()
 
 

@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "check": "check",
     "plugins": "plugins",
     "listen": "listen",
+    "install": "install",
     "completion": "completion",
 }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import click
 
 from faas_supervisor.cli._common import errors_shown
+from faas_supervisor.errors import Failure
 
 __all__ = ["command"]
 
@@ -22,6 +25,7 @@ def command(folder: Path) -> None:
     from faas_supervisor.frozen import home  # noqa: PLC0415  # after --help
     from faas_supervisor.installation import install  # noqa: PLC0415
 
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(Failure.TERMINATED.exit_code))  # tidily
     source = home()
     if source is None:
         raise click.UsageError("only the frozen supervisor can be installed so; this one is a Python package")
