@@ -1,5 +1,15 @@
-"""Gives every test of the repository, the core's and the plugins', the same servers, and the same containers."""
+"""Gives every test of the repository, the core's and the plugins', the same servers."""
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.servers", "tests.containers"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+pytest_plugins = ["tests.servers"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the address of another watchdog for the conformance suite to talk to (see docs/serving.md)."""
+    parser.addoption("--watchdog-url", help="a running watchdog whose fprocess is tests/watchdog/probe.sh")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
-__all__ = ["Folders", "Workspace"]
+__all__ = ["Folders", "Workspace", "remove"]
 
 _PLACES: Final = ("/tmp", "/var/tmp", "/dev/shm", ".")  # noqa: S108  # a folder of our own is made there
 
@@ -56,7 +56,7 @@ class Workspace:
         try:
             yield made
         finally:
-            _remove(run)
+            remove(run)
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +64,7 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _remove(self.root)
+        remove(self.root)
 
 
 def _make(places: tuple[str, ...]) -> Path:
@@ -88,7 +88,7 @@ def _make(places: tuple[str, ...]) -> Path:
     )
 
 
-def _remove(root: Path) -> None:
+def remove(root: Path) -> None:
     """Remove a tree of any depth. The script is our own user: the folders that it shut can be opened again."""
     folders: list[str] = []
     pending = [] if os.path.islink(root) else [str(root)]  # noqa: PTH114  # Path.is_symlink raises in a shut folder

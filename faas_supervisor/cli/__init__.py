@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "plugins": "plugins",
     "listen": "listen",
     "install": "install",
+    "serve": "serve",
     "completion": "completion",
 }
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from faas_supervisor.planning import Run
     from faas_supervisor.workspace import Folders
 
-__all__ = ["script_environment"]
+__all__ = ["script_environment", "unsettable"]
 
 # Configurations (they hold credentials), the script itself, and settings and traces of the supervisor.
 _OURS: Final = frozenset({"FUNCTION_CONFIG", "FDL", "SCRIPT"})
@@ -91,13 +91,14 @@ def _listed(files: Sequence[Path], destination: Path) -> Path:
 def _add(environment: dict[str, str], name: str, value: str) -> None:
     """Set a variable, or say why it can't be: better without it than a script that doesn't start."""
     environment.pop(name, None)
-    if problem := _problem(name, value):
+    if problem := unsettable(name, value):
         log.warning("%s is not set for the script: %s", printable(name), problem)
     else:
         environment[name] = value
 
 
-def _problem(name: str, value: str) -> str:
+def unsettable(name: str, value: str) -> str:
+    """Return why no program can be given this variable; empty when it can."""
     if not name or "=" in name:
         return "no variable can be called so"
     if "\0" in name + value:

@@ -109,7 +109,7 @@ class _Stream:
 
 
 class Output:
-    """The script's two pipes, and the thread that empties them; a context manager that ends it.
+    """The script's pipes, and the thread that empties them; a context manager that ends it.
 
     Attributes:
         stdout: The descriptor that is the script's standard output.
@@ -120,9 +120,10 @@ class Output:
     """
 
     def __init__(self, stdout: Sink, stderr: Sink) -> None:
-        self._streams = [_Stream(stdout), _Stream(stderr)]
-        self.stdout, self.stderr = (stream.end for stream in self._streams)
-        self._ends = [self.stdout, self.stderr]
+        # One pipe where both lead to one place: what was written first arrives first.
+        self._streams = [_Stream(sink) for sink in ((stdout,) if stdout is stderr else (stdout, stderr))]
+        self._ends = [stream.end for stream in self._streams]
+        self.stdout, self.stderr = self._ends[0], self._ends[-1]
         wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._wake: int | None = wake
         # A daemon, since a sink that never returns must not keep the process.

@@ -85,6 +85,7 @@ def run(
     stdout: Sink,
     stderr: Sink,
     stop: Stop,
+    stdin: int | None = None,
     setup: Setup = Setup(),  # noqa: B008  # a constant
     watches: Sequence[Watch] = (),
     grace: float = 10.0,
@@ -92,6 +93,8 @@ def run(
     """Run `argv` to its end in a session of its own, its output going to the sinks as it comes.
 
     # Behavior
+    - It reads from the descriptor `stdin`, or there is nothing to read. Two sinks that are one get what it writes in
+      the order of writing.
     - Called from any thread, several at a time; the thread has to stay, since the script dies with it.
     - Once `stop` is set, or a watch says so, the script's group gets a signal: the one that `stop` is about, else
       SIGTERM. After `grace` seconds whoever is left gets SIGKILL.
@@ -108,7 +111,7 @@ def run(
     family = Family(environment, setup.cgroup)
     try:
         with Output(stdout, stderr) as output:
-            pid = start(argv, environment, stdout=output.stdout, stderr=output.stderr, setup=setup)
+            pid = start(argv, environment, (stdin, output.stdout, output.stderr), setup)
             family.led_by(pid)
             output.started()
             error, status, usage = _Leader(pid, family).supervise(stop, watches, grace)

@@ -71,8 +71,13 @@ class Setup:
         yield from (f"r{number}={soft}" for number, soft in self.rlimits.items())
 
 
-def start(argv: Sequence[str], environment: Mapping[str, str], *, stdout: int, stderr: int, setup: Setup) -> int:
+_Streams = tuple[int | None, int, int]
+
+
+def start(argv: Sequence[str], environment: Mapping[str, str], streams: _Streams, setup: Setup) -> int:
     """Start `argv` in a session of its own, with its streams at these descriptors, and return its process number.
+
+    Where standard input is None there is nothing to read.
 
     It gets SIGKILL when the thread that calls this ends: PR_SET_PDEATHSIG means the thread, not the process
     (prctl(2)). So whoever calls this has to stay, and wait for it.
@@ -85,7 +90,7 @@ def start(argv: Sequence[str], environment: Mapping[str, str], *, stdout: int, s
     try:
         begin = _fork if starter is None else _spawn
         try:
-            pid = _patiently(lambda: begin(argv, environment, (stdout, stderr, status), setup, starter))
+            pid = _patiently(lambda: begin(argv, environment, (*streams, status), setup, starter))
         finally:
             os.close(status)
         failed = os.read(told, 2 * _INT)
@@ -118,18 +123,19 @@ def _starter() -> str | None:
 def _spawn(
     argv: Sequence[str],
     environment: Mapping[str, str],
-    descriptors: tuple[int, int, int],
+    descriptors: tuple[int | None, int, int, int],
     setup: Setup,
     starter: str | None,
 ) -> int:
     assert starter is not None  # noqa: S101  # for the type checker
-    stdout, stderr, status = descriptors
+    stdin, stdout, stderr, status = descriptors
+    nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     return os.posix_spawn(
         starter,
         [starter, str(os.getpid()), *setup.options(), "--", *argv],
         environment,
         file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            nothing if stdin is None else (os.POSIX_SPAWN_DUP2, stdin, 0),
             (os.POSIX_SPAWN_DUP2, stdout, 1),
             (os.POSIX_SPAWN_DUP2, stderr, 2),
             (os.POSIX_SPAWN_DUP2, status, _STATUS),
@@ -145,7 +151,7 @@ def _spawn(
 def _fork(
     argv: Sequence[str],
     environment: Mapping[str, str],
-    descriptors: tuple[int, int, int],
+    descriptors: tuple[int | None, int, int, int],
     setup: Setup,
     _starter: str | None,
 ) -> int:
@@ -167,11 +173,11 @@ class _Child:
     """What a forked child does; everything that can be made ready is, before the fork."""
 
     def __init__(
-        self, argv: Sequence[str], environment: Mapping[str, str], descriptors: tuple[int, int, int], setup: Setup
+        self, argv: Sequence[str], environment: Mapping[str, str], descriptors: tuple[int | None, int, int, int], setup: Setup
     ) -> None:
         self._argv = list(argv)
         self._environment = dict(environment)
-        self._stdout, self._stderr, self._status = descriptors
+        self._stdin, self._stdout, self._stderr, self._status = descriptors
         self._setup = setup
         self._parent = os.getpid()
         self._prctl = _prctl()
@@ -202,8 +208,8 @@ class _Child:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         if os.getppid() != self._parent:  # it died before we asked; then no signal comes any more
             os.kill(os.getpid(), signal.SIGKILL)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for number, place in ((null, 0), (self._stdout, 1), (self._stderr, 2)):
+        stdin = os.open(os.devnull, os.O_RDONLY) if self._stdin is None else self._stdin
+        for number, place in ((stdin, 0), (self._stdout, 1), (self._stderr, 2)):
             os.dup2(number, place)
         for number in self._inheritable:
             with contextlib.suppress(OSError):
