@@ -72,6 +72,7 @@ class Setup:
 
 
 _Streams = tuple[int | None, int, int]
+_Descriptors = tuple[int | None, int, int, int]
 
 
 def start(argv: Sequence[str], environment: Mapping[str, str], streams: _Streams, setup: Setup) -> int:
@@ -123,7 +124,7 @@ def _starter() -> str | None:
 def _spawn(
     argv: Sequence[str],
     environment: Mapping[str, str],
-    descriptors: tuple[int | None, int, int, int],
+    descriptors: _Descriptors,
     setup: Setup,
     starter: str | None,
 ) -> int:
@@ -151,7 +152,7 @@ def _spawn(
 def _fork(
     argv: Sequence[str],
     environment: Mapping[str, str],
-    descriptors: tuple[int | None, int, int, int],
+    descriptors: _Descriptors,
     setup: Setup,
     _starter: str | None,
 ) -> int:
@@ -173,7 +174,11 @@ class _Child:
     """What a forked child does; everything that can be made ready is, before the fork."""
 
     def __init__(
-        self, argv: Sequence[str], environment: Mapping[str, str], descriptors: tuple[int | None, int, int, int], setup: Setup
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        descriptors: _Descriptors,
+        setup: Setup,
     ) -> None:
         self._argv = list(argv)
         self._environment = dict(environment)

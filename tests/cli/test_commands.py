@@ -12,7 +12,7 @@ from faas_supervisor import __version__
 from faas_supervisor.events import SAMPLES
 from tests.e2e.support import BIN, encoded, event, install
 
-COMMANDS = ["run", "event", "config", "check", "plugins", "listen", "install", "completion"]
+COMMANDS = ["run", "event", "config", "check", "plugins", "listen", "install", "serve", "completion"]
 NESTED = [["event", "decode"], ["event", "sample"], ["config", "check"], ["config", "show"]]
 SECRET = "sw0rdfish/+verysecret"
 

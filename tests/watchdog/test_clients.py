@@ -123,13 +123,13 @@ class TestSlowness:
                 assert connection.recv(10) == b"HTTP/1.1 2"
                 assert watchdog.get("/").status == 200
                 eventually(lambda: watchdog.leftovers == [], "the end of the folder")
-                with pytest.raises(ConnectionError):  # noqa: PT012
+                with pytest.raises(ConnectionError):
                     while connection.recv(1 << 20):
                         pass
                     raise ConnectionError  # the end instead of a reset is as good
 
     def test_when_there_are_too_many_the_one_that_waits_longest_gives_way(self, tmp_path):
-        with started(tmp_path, descriptors=64 + 8 + 40, max_inflight="1") as watchdog, contextlib.ExitStack() as stack:
+        with started(tmp_path, descriptors=64 + 20 + 40, max_inflight="1") as watchdog, contextlib.ExitStack() as stack:
             waiting = [stack.enter_context(watchdog.connected()) for _ in range(100)]
             assert watchdog.get("/?do=nothing").status == 200
             assert waiting[0].recv(1) == b""
@@ -320,3 +320,12 @@ def test_signals_of_a_terminal_end_it_too(tmp_path):
     with started(tmp_path) as watchdog:
         assert watchdog.end(signal.SIGINT) == 0
         assert not os.path.lexists(watchdog.lock)
+
+
+def test_debug_headers_are_logged_without_credentials(tmp_path):
+    with started(tmp_path, debug_headers="true") as watchdog:
+        watchdog.get("/", Authorization="Bearer s3cr3t", **{"X-Api-Key": "s3cr3t", "X-Plain": "shown"})
+        assert watchdog.said("[in] x-plain=shown")
+        assert watchdog.said("[in] authorization=***")
+        assert watchdog.said("[out] X-Duration-Seconds=")
+        assert not any("s3cr3t" in line for line in watchdog.log)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-from faas_supervisor.errors import Failure, SupervisorError, Terminated
+from faas_supervisor.errors import Failure, SupervisorError, Terminated, printable
 from faas_supervisor.fronts._service import Request
 from faas_supervisor.fronts.watchdog._connection import Reply
 from faas_supervisor.fronts.watchdog._head import BadRequest, cgi_variables
@@ -39,6 +40,8 @@ UNLIMITED: Final = 32
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
+
+_SECRET: Final = re.compile("auth|cookie|token|key|secret|signature", re.IGNORECASE)
 
 # Smaller pieces go to the page cache at once; larger ones might have to wait for the disk, and all clients with them.
 _SMALL: Final = 64 * 1024
@@ -117,6 +120,7 @@ class Calls:
         if head.path == "/_/health":
             yield self._health(head)
             return
+        self._show("in", head.headers)
         with self._metrics.request(head.method) as count:
             try:
                 limit = self._admit(head)
@@ -124,7 +128,9 @@ class Calls:
                     await self._spool(connection, folder)
                     self._admit(head)  # others may have been quicker
                     reply = await self._call(head, connection, folder, limit)
-                    count.code = count.code if reply is None else reply.status
+                    if reply is not None:
+                        count.code = reply.status
+                        self._show("out", reply.headers)
                     yield reply
             except _Refused as refused:
                 count.code = refused.reply.status
@@ -143,6 +149,12 @@ class Calls:
         if head.method != "GET":
             return Reply(405)
         return Reply(200, _TEXT, b"OK") if self.accepting and self._lock.exists() else Reply(503)
+
+    def _show(self, way: str, headers: Mapping[str, str]) -> None:
+        """Log headers (`debug_headers`), but for what nobody else may know."""
+        if self._settings.debug_headers:
+            for name, text in headers.items():
+                log.info("[%s] %s=%s", way, name, "***" if _SECRET.search(name) else printable(text))
 
     def _admit(self, head: Head) -> float | None:
         """Return how long the script may take: `exec_timeout` seconds, or less if the client says so.

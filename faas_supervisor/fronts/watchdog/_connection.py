@@ -69,7 +69,7 @@ class Connection:
 
     Attributes:
         closing: Whether the request under way must be the last one.
-        waiting: Whether no request is under way.
+        waiting: Since when it has been without a request, by the loop's clock; None while there is one.
     """
 
     def __init__(self, channel: Channel, handler: Handler, settings: Settings) -> None:
@@ -79,14 +79,14 @@ class Connection:
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
         self._deadline: float | None = None
         self.closing = False
-        self.waiting = True
+        self.waiting: float | None = asyncio.get_running_loop().time()
 
     async def serve(self) -> None:
         """Serve until there is no more to do; failures of the client's are its own business."""
         try:
             while await self._one():
                 self._protocol.start_next_cycle()
-                self.waiting = True
+                self.waiting = asyncio.get_running_loop().time()
         except (ConnectionError, TimeoutError):
             self._channel.transport.abort()
         finally:
@@ -103,7 +103,7 @@ class Connection:
             return await self._refuse(error.error_status_hint, str(error))
         except BadRequest as error:
             return await self._refuse(error.status, str(error))
-        self.waiting = False
+        self.waiting = None
         async with self._handler.answering(head, self) as reply:
             if reply is None:
                 return False
@@ -203,7 +203,9 @@ class Connection:
         # What is left of a body that nobody read would be taken for the next request.
         if self.closing or (head is not None and self._unread()):
             headers["Connection"] = "close"
-        return h11.Response(status_code=reply.status, headers=list(headers.items()), reason=_REASONS.get(reply.status, ""))
+        return h11.Response(
+            status_code=reply.status, headers=list(headers.items()), reason=_REASONS.get(reply.status, "")
+        )
 
     def _unread(self) -> bool:
         """Whether there is more of the request to come; what is already here is passed over."""

@@ -87,9 +87,9 @@ async def _serve(settings: Settings, environment: Mapping[str, str], workspace: 
     largest = connection_limit(min(settings.max_inflight or UNLIMITED, UNLIMITED))
     server = Server(calls, settings, port=settings.port, largest=largest)
     scraped = _scraped(metrics, settings)
-    await server.start()
+    server.start()
     if scraped is not None:
-        await scraped.start()
+        scraped.start()
     if not settings.suppress_lock:
         lock.write()
     calls.accepting = True

@@ -58,6 +58,11 @@ class Metrics:
             "faas_supervisor_scripts_in_flight", "Requests that hold a place of max_inflight.", registry=registry
         )
 
+    @property
+    def names(self) -> list[str]:
+        """What is shown: the name of each metric, a counter's with `_total`."""
+        return [f"{found.name}_total" if found.type == "counter" else found.name for found in self._registry.collect()]
+
     @contextmanager
     def request(self, method: str) -> Iterator[Count]:
         """Count a request, from here to the end of the block."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from faas_supervisor.errors import ConfigurationError
 from faas_supervisor.fronts.watchdog._channel import Channel
 from faas_supervisor.fronts.watchdog._connection import Connection
+from faas_supervisor.logs import log
 
 if TYPE_CHECKING:
     from faas_supervisor.fronts.watchdog._connection import Handler
@@ -19,13 +20,21 @@ __all__ = ["Server", "connection_limit"]
 
 _BACKLOG: Final = 1024
 
+# How long a connection may be without a request before it may have to give way to another one.
+_SILENT: Final = 1.0
+_PAUSE: Final = 0.05
+
+# A script's pipes and handles, the files of its body and its output; and what the process has anyway.
+_PER_SCRIPT: Final = 20
+_OWN: Final = 64
+
 
 class Server:
     """Serves a handler on one port.
 
     Args:
-        largest: How many connections there may be. One more takes the place of the one that has waited longest
-            without a request, so that nobody gets all of them by saying nothing.
+        largest: How many connections there may be. One more takes the place of one that says nothing, so that
+            nobody gets all of them that way; while all are busy, it has to wait.
     """
 
     def __init__(self, handler: Handler, settings: Settings, *, port: int, largest: int) -> None:
@@ -33,24 +42,23 @@ class Server:
         self._settings = settings
         self._largest = largest
         self._socket = _bind(settings.host, port)
+        self._socket.setblocking(False)  # noqa: FBT003  # its signature
         self._connections: dict[Channel, tuple[Connection, asyncio.Task[None]]] = {}
         self._quiet = asyncio.Event()
         self._quiet.set()
         self.port: int = self._socket.getsockname()[1]
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Take connections from now on."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Channel(self._opened, self._closed), sock=self._socket, backlog=_BACKLOG
-        )
+        self._accepting = asyncio.get_running_loop().create_task(self._accept())
 
     def stop(self) -> None:
         """Take no more connections, end those that wait, and let the others end with what they are doing."""
-        self._server.close()
+        self._accepting.cancel()
+        self._socket.close()
         for channel, (connection, _) in self._connections.items():
             connection.closing = True
-            if connection.waiting:
+            if connection.waiting is not None:
                 channel.transport.abort()
 
     async def drained(self, seconds: float | None) -> bool:
@@ -67,19 +75,31 @@ class Server:
         for channel in list(self._connections):
             channel.transport.abort()
 
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if len(self._connections) >= self._largest and not self._make_room(loop.time() - _SILENT):
+                await asyncio.sleep(_PAUSE)
+                continue
+            try:
+                accepted, _ = await loop.sock_accept(self._socket)
+                await loop.connect_accepted_socket(lambda: Channel(self._opened, self._closed), accepted)
+            except OSError as error:  # the client has left already, or there are no descriptors
+                log.warning("a connection could not be taken: %s", error)
+                await asyncio.sleep(_PAUSE)
+
     def _opened(self, channel: Channel) -> None:
-        if len(self._connections) >= self._largest and not self._make_room():
-            channel.transport.abort()
-            return
         connection = Connection(channel, self._handler, self._settings)
         task = asyncio.get_running_loop().create_task(connection.serve())
         self._connections[channel] = (connection, task)
         self._quiet.clear()
 
-    def _make_room(self) -> bool:
+    def _make_room(self, since: float) -> bool:
+        """End a connection that has waited for a request since then, and return whether there was one."""
         for channel, (connection, _) in self._connections.items():
-            if connection.waiting:
+            if connection.waiting is not None and connection.waiting < since:
                 channel.transport.abort()
+                del self._connections[channel]
                 return True
         return False
 
@@ -112,4 +132,4 @@ def _bind(host: str, port: int) -> socket.socket:
 def connection_limit(scripts: int) -> int:
     """Return how many connections our descriptors allow for, when so many scripts run at once."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(16, min(4096, (descriptors - 64 - 8 * scripts) // 2))  # a connection, and the file of its body
+    return max(16, min(4096, (descriptors - _OWN - _PER_SCRIPT * scripts) // 2))  # each may have a file open
