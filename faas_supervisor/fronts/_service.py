@@ -17,7 +17,7 @@ from faas_supervisor.resident import Resident
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from faas_supervisor.result import Result
@@ -64,12 +64,18 @@ class Answer:
 class Service:
     """Answers requests by invocations in this process, several at a time.
 
-    What an invocation needs but the event stays between them: see `Resident`.
+    What an invocation needs but the event stays between them: see `Resident`. `ended` is told every result.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], *, config: Path | None = None, script: Path | None = None
+        self,
+        environment: Mapping[str, str],
+        *,
+        config: Path | None = None,
+        script: Path | None = None,
+        ended: Callable[[Result], None] | None = None,
     ) -> None:
+        self._ended: Final = ended
         self._combined: Final = combines(environment)
         self._config: Final = config
         self._script: Final = script
@@ -98,6 +104,8 @@ class Service:
             )
             result = invoke(call, self._resident)
         tell(result)
+        if self._ended is not None:
+            self._ended(result)
         if result.status == "failed" and request.stop.reason is not None:
             raise request.stop.reason
         if spool.failed is not None:

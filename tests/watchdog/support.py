@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tests.e2e.support import BIN, SUPERVISOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FWATCHDOG = BIN / "fwatchdog"
 PROBE = Path(__file__).parent / "probe.sh"
@@ -211,6 +212,20 @@ def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Wait until `condition` holds, and return what it says."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.01)
+    return found
+
+
+def pid_in(file: Path) -> int:
+    """Wait until a script has written its process number, and return that."""
+    return int(eventually(lambda: file.exists() and file.read_text().strip(), "the start of the script"))
 
 
 __all__ = [

@@ -8,27 +8,14 @@ import os
 import signal
 import socket
 import struct
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.support import alive
-from tests.watchdog.support import PATIENCE, answer, started
+from tests.watchdog.support import PATIENCE, answer, eventually, pid_in, started
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
-
-
-def eventually(condition, what="it"):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen"
-        time.sleep(0.01)
-    return found
-
-
-def pid_in(file: Path) -> int:
-    return int(eventually(lambda: file.exists() and file.read_text().strip(), "the start of the script"))
 
 
 @pytest.fixture

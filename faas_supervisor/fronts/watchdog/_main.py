@@ -81,7 +81,12 @@ async def _serve(settings: Settings, environment: Mapping[str, str], workspace: 
     lock = LockFile(environment)
     metrics = Metrics()
     calls = Calls(
-        _program(settings, environment), settings, environment, folder=workspace.root, lock=lock, metrics=metrics
+        _program(settings, environment, metrics),
+        settings,
+        environment,
+        folder=workspace.root,
+        lock=lock,
+        metrics=metrics,
     )
     ending = _Ending()
     largest = connection_limit(min(settings.max_inflight or UNLIMITED, UNLIMITED))
@@ -115,14 +120,14 @@ async def _drain(server: Server, calls: Calls, settings: Settings, ending: _Endi
             server.abort()
 
 
-def _program(settings: Settings, environment: Mapping[str, str]) -> Program:
+def _program(settings: Settings, environment: Mapping[str, str], metrics: Metrics) -> Program:
     if settings.process:
         from faas_supervisor.fronts.watchdog._program import External  # noqa: PLC0415  # one of the two
 
         return External(settings)
     from faas_supervisor.fronts._service import Service  # noqa: PLC0415
 
-    return Service(environment)
+    return Service(environment, ended=metrics.ended)
 
 
 def _scraped(metrics: Metrics, settings: Settings) -> Server | None:

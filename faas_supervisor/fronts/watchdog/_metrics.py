@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from faas_supervisor.fronts.watchdog._connection import Connection
     from faas_supervisor.fronts.watchdog._head import Head
+    from faas_supervisor.result import Result
 
 __all__ = ["Count", "Metrics"]
 
@@ -57,6 +58,36 @@ class Metrics:
         self.running = Gauge(
             "faas_supervisor_scripts_in_flight", "Requests that hold a place of max_inflight.", registry=registry
         )
+        self._invocations = Counter(
+            "faas_supervisor_invocations", "Invocations that ended.", ("status", "failure"), registry=registry
+        )
+        self._phases = Counter(
+            "faas_supervisor_phase_seconds", "Seconds spent in each phase.", ("phase",), registry=registry
+        )
+        self._bytes = Counter(
+            "faas_supervisor_transferred_bytes", "Bytes moved and verified.", ("direction",), registry=registry
+        )
+        self._retries = Counter(
+            "faas_supervisor_transfer_retries",
+            "Transfers that had to be tried again.",
+            ("direction",),
+            registry=registry,
+        )
+        self._memory = Gauge(
+            "faas_supervisor_script_peak_memory_bytes", "The most that the last script held.", registry=registry
+        )
+
+    def ended(self, result: Result) -> None:
+        """Count what an invocation did; from any thread."""
+        self._invocations.labels(result.status, result.failure or "").inc()
+        for phase, spent in [*result.phases.items(), *(entry for run in result.runs for entry in run.phases.items())]:
+            self._phases.labels(phase).inc(spent)
+        for run in result.runs:
+            for direction, tally in (("download", run.inputs), ("upload", run.outputs)):
+                self._bytes.labels(direction).inc(tally.bytes)
+                self._retries.labels(direction).inc(sum(item.attempts - 1 for item in tally.listed if item.attempts))
+            if run.outcome is not None:
+                self._memory.set(run.outcome.peak_memory)
 
     @property
     def names(self) -> list[str]:
