@@ -6,7 +6,7 @@ EXAMPLE := examples/simple-test
 DEMO := build/demo
 
 # These take programs, or a kernel, of their own.
-WITHOUT := --ignore tests/ceph --ignore tests/uml
+WITHOUT := --ignore tests/ceph --ignore tests/uml --ignore tests/frozen
 # Servers and deadlines of four tests at a time may be too much for two cores: what failed has to pass alone.
 ONCE_MORE := $(BIN)/coverage run -m pytest $(WITHOUT) --last-failed --last-failed-no-failures none
 
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz   throws random events at the decoder"
 	@echo "make check  tests, linters, types and coverage"
 	@echo "make freeze the frozen supervisor, which runs in any image, in dist/"
+	@echo "make test-frozen  the tests of what make freeze makes"
 	@echo "make bench  the measurements of docs/benchmarks.md"
 
 .venv/installed: pyproject.toml $(PLUGINS)

@@ -14,5 +14,13 @@ dist/supervisor: $(FREEZE)/venv/installed $(SOURCES) $(wildcard packaging/*)
 	$(FREEZE_BIN)/python packaging/freeze.py dist $(FREEZE)/work
 	@touch $@
 
-.PHONY: freeze
+.PHONY: freeze freeze-lock test-frozen
 freeze: dist/supervisor
+
+# Writes packaging/requirements.txt anew, with the newest versions that fit.
+freeze-lock: .venv/installed
+	$(BIN)/python -m pip install --quiet uv
+	packaging/lock.sh $(BIN)/uv
+
+test-frozen: freeze .venv/installed
+	$(BIN)/pytest tests/frozen --numprocesses 2 --dist loadscope

@@ -142,7 +142,7 @@ static char **make_environment(const char *folder, const char *name)
             result[end++] = is_foreign(environ[i]) ? text("_SUP_SAVED_%s", environ[i]) : environ[i];
     result[end++] = text("_SUP_NAME=%s", name);
     /* PyInstaller's own: where the application is, that nothing has to be unpacked or started once more, and what
-     * `ps` shows. tests/freeze/test_bootloader.py tells when a new version reads them otherwise. */
+     * `ps` shows. tests/frozen/test_bootloader.py tells when a new version reads them otherwise. */
     result[end++] = text("_PYI_ARCHIVE_FILE=%s/" INSIDE "/app.bin", folder);
     result[end++] = "_PYI_PARENT_PROCESS_LEVEL=-1";
     result[end++] = "_PYI_LINUX_PROCESS_NAME=supervisor";
