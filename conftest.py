@@ -1,4 +1,4 @@
-"""Gives every test of the repository, the core's and the plugins', the same servers."""
+"""Gives every test of the repository, the core's and the plugins', the same servers and containers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.containers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

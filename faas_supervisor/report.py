@@ -24,6 +24,7 @@ __all__ = ["Report", "RunReport"]
 
 # A million files that no output wants must not become a list of a million warnings.
 _WARNINGS: Final = 1000
+_MORE: Final = "there are more warnings; LOG_LEVEL=DEBUG shows them"
 
 
 class _Clock:
@@ -57,12 +58,16 @@ class RunReport(_Clock):
         self._cut_short = False
 
     def warn(self, message: str) -> None:
-        """Log a warning about this record, and keep it for the result, which takes a thousand."""
-        emit(logging.WARNING, "output.warning", f"{self.record}: {message}", record=self.record)
+        """Log a warning about this record, and keep it for the result; after a thousand, at DEBUG only."""
+        level = logging.WARNING
         if len(self.warnings) < _WARNINGS:
             self.warnings.append(message)
         elif len(self.warnings) == _WARNINGS:
-            self.warnings.append("there are more warnings; the log has all of them")
+            self.warnings.append(_MORE)
+            emit(level, "output.warning", f"{self.record}: {_MORE}", record=self.record)
+        if len(self.warnings) > _WARNINGS:
+            level = logging.DEBUG
+        emit(level, "output.warning", f"{self.record}: {message}", record=self.record)
 
     def starting(self, argv: Sequence[str]) -> None:
         """Log that the script starts."""
