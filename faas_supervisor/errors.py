@@ -9,6 +9,7 @@ SupervisorError
 ├── NoSpace                 the local disk is too small
 ├── OutputError             an output can't be uploaded as it is
 ├── Terminated              somebody asked us to stop
+├── LimitExceeded           the script used more than it may
 └── StorageError            a storage operation failed; what plugins raise
     ├── NotFound  PermissionDenied  AuthenticationFailed  AlreadyExists  InsufficientStorage
     ├── InvalidConfiguration  InvalidPath  Unsupported
@@ -35,6 +36,7 @@ __all__ = [
     "IntegrityError",
     "InvalidConfiguration",
     "InvalidPath",
+    "LimitExceeded",
     "NoSpace",
     "NotFound",
     "OutputError",
@@ -189,6 +191,35 @@ class Terminated(SupervisorError):
     def __init__(self, message: str, *, hint: str = "", signal: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.signal = signal
+
+
+class LimitExceeded(SupervisorError):
+    """The script used more than it may. Its message begins with the limit, the value and the maximum.
+
+    Attributes:
+        limit: The name, as in `limits`.
+        value: What the script used: seconds, bytes, or a number.
+        maximum: What it may use.
+        at_once: Whether it must be killed without a word before, since it would do harm in the meantime.
+    """
+
+    def __init__(
+        self,
+        limit: str,
+        value: float,
+        maximum: float,
+        *,
+        message: str,
+        failure: Failure,
+        at_once: bool = False,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.limit = limit
+        self.value = value
+        self.maximum = maximum
+        self.failure = failure
+        self.at_once = at_once
 
 
 class StorageError(SupervisorError):

@@ -1,0 +1,66 @@
+"""How often a watch looks, with clocks that a test turns."""
+
+from __future__ import annotations
+
+import pytest
+
+from faas_supervisor.script import _pace
+from faas_supervisor.script._pace import Pace
+
+
+class Clocks:
+    def __init__(self):
+        self.now = 100.0
+        self.spent = 5.0
+
+    def monotonic(self):
+        return self.now
+
+    def thread_time(self):
+        return self.spent
+
+
+@pytest.fixture
+def clocks(monkeypatch):
+    clocks = Clocks()
+    monkeypatch.setattr(_pace, "time", clocks)
+    return clocks
+
+
+def run(pace, clocks, wanted, *, cost, seconds):
+    """Look for so long, and return the share of the processor that it took, and the last interval."""
+    begun, spent, wait = clocks.now, clocks.spent, 0.0
+    while clocks.now - begun < seconds:
+        with pace.counted():
+            clocks.spent += cost
+        wait = pace.wait(wanted)
+        clocks.now += wait
+    return (clocks.spent - spent) / (clocks.now - begun), wait
+
+
+def test_it_looks_when_it_is_wanted_within_bounds(clocks):
+    pace = Pace(shortest=0.001, longest=0.5)
+    assert pace.wait(0.1) == 0.1
+    assert pace.wait(0.0) == 0.001
+    assert pace.wait(-1.0) == 0.001
+    assert pace.wait(9.0) == 0.5
+
+
+@pytest.mark.parametrize("cost", [0.00001, 0.0001, 0.01, 0.5])
+def test_in_the_long_run_it_costs_no_more_than_its_share(clocks, cost):
+    share, _ = run(Pace(shortest=0.001, longest=0.5), clocks, 0.0, cost=cost, seconds=3600)
+    assert share <= 0.005
+
+
+def test_at_first_it_may_look_as_often_as_it_can(clocks):
+    _, wait = run(Pace(shortest=0.001, longest=0.5), clocks, 0.0, cost=0.0001, seconds=0.1)
+    assert wait == 0.001
+
+
+def test_what_was_saved_is_there_again_after_a_while(clocks):
+    pace = Pace(shortest=0.001, longest=10.0)
+    _, wait = run(pace, clocks, 0.0, cost=0.0001, seconds=60)
+    assert wait > 0.02
+    run(pace, clocks, 10.0, cost=0.0001, seconds=60)
+    _, wait = run(pace, clocks, 0.0, cost=0.0001, seconds=0.1)
+    assert wait == 0.001
