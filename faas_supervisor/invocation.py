@@ -120,9 +120,18 @@ class _Invocation:
                     report.starting(self.argv)
                     watches = () if stream is None else (stream,)
                     try:
-                        report.ended(
-                            script.run(self.argv, environment, stdout=stdout, stderr=stderr, stop=stop, watches=watches)
+                        outcome = script.run_limited(
+                            self.argv,
+                            environment,
+                            limits=self.function.limits,
+                            guard=self.function.memory_guard,
+                            output=folders.output,
+                            stdout=stdout,
+                            stderr=stderr,
+                            stop=stop,
+                            watches=watches,
                         )
+                        report.ended(outcome)
                     except SupervisorError as error:
                         # Ended before its time: what it wrote may be wanted all the same.
                         if error.outcome is None or stop.is_set():

@@ -8,12 +8,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.errors import ConfigurationError, Failure, SupervisorError
+from faas_supervisor.errors import ConfigurationError, Failure, LimitExceeded, SupervisorError
 from faas_supervisor.logs import emit, log
 from faas_supervisor.result import Result, RunResult, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from faas_supervisor.config import Function
     from faas_supervisor.events import Event
@@ -84,6 +84,8 @@ class RunReport(_Clock):
         if error.outcome is not None:
             self._cut_short = True
             self.ended(error.outcome)
+        if isinstance(error, LimitExceeded):
+            event, fields = "script.limit", {"limit": error.limit, "value": error.value, "maximum": error.maximum}
         say(error, event, **fields)
         self._error = self._error or error
 
@@ -102,6 +104,9 @@ class RunReport(_Clock):
             failure, reason, code = Failure.SCRIPT, _ending(self.outcome), self.outcome.status
         elif self._error is not None:
             failure, reason, code = self._error.failure, str(self._error), self._error.failure.exit_code
+            if failure is Failure.SCRIPT and self.outcome is not None:
+                # It met the limit itself, or was ended for one that has no code: the status stays its own.
+                reason, code = f"{reason}; {_ending(self.outcome)}", self.outcome.status or code
         return RunResult(
             record=self.record,
             status="failed" if failure else "succeeded",
@@ -114,7 +119,14 @@ class RunReport(_Clock):
             phases=self.phases,
             warnings=tuple(self.warnings),
             response=self.response,
+            limit=self._limit(),
         )
+
+    def _limit(self) -> Mapping[str, object] | None:
+        error = self._error
+        if not isinstance(error, LimitExceeded):
+            return None
+        return {"name": error.limit, "value": error.value, "maximum": error.maximum}
 
 
 class Report(_Clock):

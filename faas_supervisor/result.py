@@ -63,6 +63,7 @@ class RunResult:
     phases: Mapping[str, float]
     warnings: tuple[str, ...] = ()
     response: Response | None = None
+    limit: Mapping[str, object] | None = None
 
 
 @value
@@ -96,6 +97,11 @@ class Result:
             if run.exit_code == self.exit_code and run.outcome is not None:
                 return run.outcome.signal
         return None
+
+    @property
+    def limit(self) -> Mapping[str, object] | None:
+        """The limit that the run which decided about the exit code exceeded, if it did."""
+        return next((run.limit for run in self.runs if run.exit_code == self.exit_code), None)
 
 
 def to_json(result: Result) -> str:
@@ -141,6 +147,7 @@ def to_document(result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "exit_code": result.exit_code,
         "signal": result.signal,
+        "limit": result.limit,
         "event": {"id": result.event_id, "type": result.event_type},
         "inputs": [_transfer(item) for run in runs for item in run.inputs.listed],
         "outputs": [_transfer(item) for run in runs for item in run.outputs.listed],
@@ -159,6 +166,7 @@ def _run(run: RunResult) -> dict[str, Any]:
         "reason": run.reason,
         "exit_code": run.exit_code,
         "signal": run.outcome.signal if run.outcome else None,
+        "limit": run.limit,
     }
 
 

@@ -5,8 +5,21 @@ from __future__ import annotations
 from faas_supervisor.script._environment import script_environment, unsettable
 from faas_supervisor.script._family import forward
 from faas_supervisor.script._find import command, find
+from faas_supervisor.script._limits import run_limited
 from faas_supervisor.script._output import Sink
 from faas_supervisor.script._process import Outcome, Watch, run
 from faas_supervisor.script._start import Setup
 
-__all__ = ["Outcome", "Setup", "Sink", "Watch", "command", "find", "forward", "run", "script_environment", "unsettable"]
+__all__ = [
+    "Outcome",
+    "Setup",
+    "Sink",
+    "Watch",
+    "command",
+    "find",
+    "forward",
+    "run",
+    "run_limited",
+    "script_environment",
+    "unsettable",
+]

@@ -13,11 +13,12 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.cgroup import limited_memory, text_of
-from faas_supervisor.errors import Failure
+from faas_supervisor.errors import Failure, SupervisorError
 from faas_supervisor.logs import log
 from faas_supervisor.script._exceeded import exceeded, killed_by_kernel
 from faas_supervisor.script._gauge import oom_kills
 from faas_supervisor.script._guard import MemoryGuard
+from faas_supervisor.script._process import run
 from faas_supervisor.script._processes import can_be_read
 from faas_supervisor.script._start import Setup
 from faas_supervisor.script._subgroup import make
@@ -25,14 +26,16 @@ from faas_supervisor.script._watches import GroupWatch, KernelWatch, OutputWatch
 from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from faas_supervisor.config import Limits, Threshold
     from faas_supervisor.errors import LimitExceeded
+    from faas_supervisor.script._output import Sink
     from faas_supervisor.script._process import Outcome, Watch
+    from faas_supervisor.stop import Stop
 
-__all__ = ["Kept", "keeping", "rlimits"]
+__all__ = ["Kept", "rlimits", "run_limited"]
 
 _SIGNALLED: Final = 128
 
@@ -91,7 +94,7 @@ class Kept:
     def exceeded(self, outcome: Outcome) -> LimitExceeded | None:
         """Return the limit that explains how the script ended on its own, if one does."""
         error = self._explained(outcome)
-        if error is None and self._output is not None:
+        if error is None and self._output is not None and not outcome.status:
             return self._output.whole()
         if error is not None and not outcome.status:
             log.warning("%s, but the script went on, and succeeded", error.message)
@@ -155,17 +158,60 @@ class Kept:
                 _once(f"limits.{name} can't be kept: there is neither a cgroup that can be written nor /proc")
 
 
-@contextlib.contextmanager
-def keeping(limits: Limits, guard: Threshold, *, output: Path) -> Iterator[Kept]:
-    """Make ready to keep `limits` for one run, and undo it at its end.
+def run_limited(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    limits: Limits,
+    guard: Threshold,
+    output: Path,
+    stdout: Sink,
+    stderr: Sink,
+    stop: Stop,
+    watches: Sequence[Watch] = (),
+    grace: float = 10.0,
+) -> Outcome:
+    """Run the script as `run` does, under limits.
 
     Args:
-        limits: What the run may use.
+        argv: As `run` takes it, like what is not listed here.
+        environment: The script's.
+        limits: What this run may use.
         guard: How full the container may get.
         output: The folder that `output_size` is about.
+        stdout: Takes what it writes there.
+        stderr: Likewise.
+        stop: Ends it.
+        watches: What else looks after it.
+        grace: Seconds between SIGTERM and SIGKILL.
+
+    Raises:
+        LimitExceeded: The script was ended because of a limit, or ended for one; its attribute `outcome` tells how.
+        SupervisorError: As `run`.
     """
     with contextlib.ExitStack() as resources:
-        yield Kept(limits, guard, output, resources)
+        kept = Kept(limits, guard, output, resources)
+        try:
+            outcome = run(
+                argv,
+                environment,
+                stdout=stdout,
+                stderr=stderr,
+                stop=stop,
+                setup=kept.setup,
+                watches=(*kept.watches, *watches),
+                grace=grace,
+            )
+        except SupervisorError as error:
+            if error.outcome is not None:
+                error.outcome = kept.completed(error.outcome)
+            raise
+        outcome = kept.completed(outcome)
+        reached = kept.exceeded(outcome)
+        if reached is not None:
+            reached.outcome = outcome
+            raise reached
+        return outcome
 
 
 def rlimits(limits: Limits) -> dict[int, int]:

@@ -76,8 +76,10 @@ class Subgroup:
 
     def peak(self) -> int | None:
         """Return the most memory that the group has held, or None where the kernel doesn't keep it."""
+        if "memory" not in self.folders:
+            return None
         name = {1: "memory.max_usage_in_bytes", 2: "memory.peak"}[self.version]
-        return read_number(f"{self.folders['memory']}/{name}") if "memory" in self.folders else None
+        return read_number(f"{self.folders['memory']}/{name}")
 
     def close(self) -> None:
         """End what is left in the groups, and remove them."""

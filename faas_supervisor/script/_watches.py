@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faas_supervisor.config import Limits
-    from faas_supervisor.errors import SupervisorError
+    from faas_supervisor.errors import LimitExceeded, SupervisorError
     from faas_supervisor.script._processes import Process
 
 __all__ = ["GroupWatch", "KernelWatch", "OutputWatch", "TimeWatch"]
@@ -176,7 +176,7 @@ class OutputWatch:
             return self._pace.wait(0.25)
         return self._pace.wait(0.0)
 
-    def whole(self) -> SupervisorError | None:
+    def whole(self) -> LimitExceeded | None:
         """Go through the whole folder, and return the error that is due now that the script has ended."""
         total = sum(_sizes(self._folder))
         return exceeded("output_size", total, self._maximum) if total > self._maximum else None
