@@ -98,11 +98,11 @@ def watched(monkeypatch):
 
 
 def groups():
-    """Return the groups that the supervisor made and left behind."""
+    """Return the groups that the supervisor made in this process and left behind."""
     found = []
     for controller in ("memory", "pids"):
         own = own_group(controller)
-        found += Path(own.folder).glob("faas-supervisor-*") if own else []
+        found += Path(own.folder).glob(f"faas-supervisor-{os.getpid()}*") if own else []
     return found
 
 
