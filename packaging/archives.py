@@ -69,11 +69,11 @@ def make_bare(folder: Path, destination: Path, epoch: int) -> None:
 
 
 def make_sums(folder: Path) -> None:
-    """Write SHA256SUMS for all files in `folder` but those of the frozen folder itself."""
+    """Write SHA256SUMS for what is released of `folder`: not the frozen folder itself, which is in the archives."""
     lines = []
     for path, _ in _walk(folder):
         name = path.relative_to(folder)
-        if path.is_file() and name.parts[0] != "supervisor" and name.name != "SHA256SUMS":
+        if path.is_file() and name.parts[0] not in {"supervisor", "arm64"} and name.name != "SHA256SUMS":
             with path.open("rb") as stream:
                 lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {name}\n")
     (folder / "SHA256SUMS").write_text("".join(lines))

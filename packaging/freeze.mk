@@ -1,5 +1,6 @@
 # The frozen supervisor: docs/building.md. Its tools and exactly pinned libraries live in an environment of their own.
 FREEZE := build/freeze
+DIST := dist
 FREEZE_BIN := $(FREEZE)/venv/bin
 SOURCES := $(shell find faas_supervisor plugins/*/faas_supervisor_* -name '*.py') pyproject.toml $(PLUGINS)
 
@@ -9,13 +10,17 @@ $(FREEZE)/venv/installed: packaging/requirements.txt
 	$(FREEZE_BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement $<
 	@touch $@
 
-dist/supervisor: $(FREEZE)/venv/installed $(SOURCES) $(wildcard packaging/*)
+$(DIST)/supervisor: $(FREEZE)/venv/installed $(SOURCES) $(wildcard packaging/*)
 	$(FREEZE_BIN)/python -m pip install --quiet --no-deps --no-build-isolation --force-reinstall . $(PLUGINS:%/pyproject.toml=./%)
-	$(FREEZE_BIN)/python packaging/freeze.py dist $(FREEZE)/work
+	$(FREEZE_BIN)/python packaging/freeze.py $(DIST) $(FREEZE)/work
 	@touch $@
 
-.PHONY: freeze freeze-lock test-frozen
-freeze: dist/supervisor
+.PHONY: freeze freeze-arm64 freeze-lock test-frozen
+freeze: $(DIST)/supervisor
+
+# The same for arm64, in an emulated Debian; as root.
+freeze-arm64:
+	packaging/arm64.sh build/arm64 dist/arm64
 
 # Writes packaging/requirements.txt anew, with the newest versions that fit.
 freeze-lock: .venv/installed

@@ -40,13 +40,22 @@ def main() -> None:
     os.umask(0o022)
     try:
         folder = freeze(work, epoch)
-        shutil.rmtree(dist, ignore_errors=True)
-        dist.mkdir(parents=True)
+        _empty(dist)
         make_artifacts(folder.rename(dist / "supervisor"), dist, epoch)
     except BuildError as error:
         sys.exit(f"freeze: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"freeze: {error.cmd[0]} failed with status {error.returncode}")
+
+
+def _empty(dist: Path) -> None:
+    """Leave nothing of an earlier build but that for the other architecture."""
+    dist.mkdir(parents=True, exist_ok=True)
+    for path in dist.iterdir():
+        if path.is_dir() and path.name != "arm64":
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
 
 
 def freeze(work: Path, epoch: int) -> Path:
