@@ -6,17 +6,18 @@ EXAMPLE := examples/simple-test
 DEMO := build/demo
 
 # These take programs, or a kernel, of their own.
-WITHOUT := --ignore tests/ceph --ignore tests/uml --ignore tests/frozen
+WITHOUT := --ignore tests/ceph --ignore tests/uml --ignore tests/frozen --ignore tests/load
 # Servers and deadlines of four tests at a time may be too much for two cores: what failed has to pass alone.
 ONCE_MORE := $(BIN)/coverage run -m pytest $(WITHOUT) --last-failed --last-failed-no-failures none
 
-.PHONY: help demo test test-ceph test-uml fuzz check lint types coverage bench clean
+.PHONY: help demo test test-ceph test-uml test-load fuzz check lint types coverage bench clean
 
 help:
 	@echo "make demo   one real invocation, without any server"
 	@echo "make test   every test, with the servers that they need"
 	@echo "make test-ceph  the tests against Ceph's object gateway, which takes its own Debian packages"
 	@echo "make test-uml   the tests of cgroup v2, in a user-mode Linux"
+	@echo "make test-load  ten thousand requests, and bodies of 2 GiB"
 	@echo "make fuzz   throws random events at the decoder"
 	@echo "make check  tests, linters, types and coverage"
 	@echo "make freeze the frozen supervisor, which runs in any image, in dist/"
@@ -45,6 +46,9 @@ test-ceph: .venv/installed
 
 test-uml: .venv/installed
 	$(BIN)/python -m tests.machine $(BIN)/pytest -p no:cacheprovider tests/uml
+
+test-load: .venv/installed
+	$(BIN)/pytest -s tests/load
 
 fuzz: .venv/installed
 	$(BIN)/python -m pip install --quiet --group fuzz

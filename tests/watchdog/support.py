@@ -236,7 +236,9 @@ __all__ = [
     "Response",
     "Watchdog",
     "answer",
+    "eventually",
     "free_port",
+    "pid_in",
     "read",
     "started",
 ]

@@ -141,7 +141,7 @@ class TestKnative:
                     pass
             variables = watchdog.get("/?do=env").variables
             assert (variables["K_SERVICE"], variables["K_REVISION"]) == ("s", "s-1")
-            assert watchdog.leftovers == []
+            eventually(lambda: watchdog.leftovers == [], "the end of the folder")
 
     def test_sigterm_while_idle_ends_it(self, tmp_path):
         with started(tmp_path) as watchdog, watchdog.connected() as idle:
