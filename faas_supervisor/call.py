@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,17 +19,19 @@ from faas_supervisor.storage._transfer import Transfer
 from faas_supervisor.values import declared, field, replace, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from faas_supervisor.config import Function, Provider, Source
     from faas_supervisor.script import Sink
+    from faas_supervisor.script._warm import WarmScripts
 
 __all__ = [
     "Call",
     "Client",
     "Means",
     "Once",
+    "Opened",
     "configure",
     "credential_variables",
     "find_script",
@@ -37,6 +40,7 @@ __all__ = [
     "secrets_folder",
     "stores_of",
     "transfer_of",
+    "warm_scripts",
 ]
 
 _MEMORY: Final = 64 * 1024 * 1024
@@ -100,8 +104,16 @@ class Means(Protocol):
     def function(self, call: Call) -> Function:
         """Return the function that `call` is for. Raises as `configure`."""
 
-    def stores(self, function: Function) -> AbstractContextManager[Stores]:
-        """Give the stores of `function`."""
+    def opened(self, function: Function) -> AbstractContextManager[Opened]:
+        """Give what is open for `function`."""
+
+
+@value
+class Opened:
+    """What is open for one configuration: its stores, and what runs its script."""
+
+    stores: Stores
+    run: script.Run
 
 
 class Once:
@@ -109,14 +121,21 @@ class Once:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.plugins: Final = Plugins(environment)
+        self._environment: Final = environment
 
     def function(self, call: Call) -> Function:
         """Return the function that `call` is for. Raises as `configure`."""
         return configure(call, self.plugins)
 
-    def stores(self, function: Function) -> Stores:
-        """Give the stores of `function`, which are closed in the end."""
-        return stores_of(function, self.plugins)
+    @contextmanager
+    def opened(self, function: Function) -> Iterator[Opened]:
+        """Give what is open for `function`, and is closed in the end."""
+        with stores_of(function, self.plugins) as stores:
+            if not function.warm:
+                yield Opened(stores, script.run)
+                return
+            with warm_scripts(function, self._environment) as warm:
+                yield Opened(stores, warm.run)
 
 
 def configure(call: Call, plugins: Plugins) -> Function:
@@ -200,6 +219,15 @@ def stores_of(
 ) -> Stores:
     """Return the stores of `function`, which share one memory budget; see `Stores` for `reread`."""
     return Stores(function.providers, plugins.spec, MemoryBudget(function.transfer_memory or _memory()), reread)
+
+
+def warm_scripts(function: Function, environment: Mapping[str, str], most: int = 1) -> WarmScripts:
+    """Return the warm scripts of `function`, of which there are `most` at most; none is started yet."""
+    from faas_supervisor.script._warm import WarmScripts  # noqa: PLC0415  # few functions have them
+
+    secrets = credential_variables(function)
+    base = script.base_environment(environment, variables=function.environment, secrets=secrets)
+    return WarmScripts(base, environment, most=most)
 
 
 def transfer_of(function: Function, call: Call) -> Transfer:

@@ -24,12 +24,11 @@ from faas_supervisor.values import value
 from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
-    from faas_supervisor.call import Call, Means
+    from faas_supervisor.call import Call, Means, Opened
     from faas_supervisor.config import Function
     from faas_supervisor.events import Event
     from faas_supervisor.planning import Run
     from faas_supervisor.result import Result, RunResult
-    from faas_supervisor.storage._store import Stores
     from faas_supervisor.storage._transfer import Transfer
     from faas_supervisor.workspace import Folders
 
@@ -63,12 +62,12 @@ def _invoke(call: Call, means: Means, report: Report) -> None:
         return
     with report.phase("plan"):
         plan = make_plan(event, function, means.plugins.spec)
-    with Workspace(call.environment, call.folder) as workspace, means.stores(function) as stores:
+    with Workspace(call.environment, call.folder) as workspace, means.opened(function) as opened:
         with report.phase("plan"):
             for name in plan.providers:
-                stores.require(name)
+                opened.stores.require(name)
             argv = script.command(find_script(call, function, workspace.root))
-        invocation = _Invocation(call, function, event, argv, stores, transfer_of(function, call))
+        invocation = _Invocation(call, function, event, argv, opened, transfer_of(function, call))
         for number, run in enumerate(plan.runs, start=1):
             with workspace.folders(number) as folders:
                 report.add(invocation.process(run, folders))
@@ -81,7 +80,7 @@ def _invoke(call: Call, means: Means, report: Report) -> None:
                     target=function.result,
                     name=plan.runs[0].items[0].record.name,
                     file=workspace.root / "result.json",
-                    stores=stores,
+                    stores=opened.stores,
                     transfer=invocation.transfer,
                 )
 
@@ -94,18 +93,18 @@ class _Invocation:
     function: Function
     event: Event
     argv: list[str]
-    stores: Stores
+    opened: Opened
     transfer: Transfer
 
     def process(self, run: Run, folders: Folders) -> RunResult:
         """Take one run through its three steps; what goes wrong concerns this run only."""
-        report, stop = RunReport(printable(run.label)), self.call.stop
+        report, stop, stores = RunReport(printable(run.label)), self.call.stop, self.opened.stores
         try:
             with report.phase("stage_in"):
-                files = stage_in(run, folders, self.stores, self.transfer, report)
+                files = stage_in(run, folders, stores, self.transfer, report)
             with answering(run, folders, self.call, self.function, report) as (stdout, stderr):
                 streamed = streaming(
-                    self.function.stream, run, folders, stores=self.stores, transfer=self.transfer, report=report
+                    self.function.stream, run, folders, stores=stores, transfer=self.transfer, report=report
                 )
                 with report.phase("script"), streamed as stream:
                     environment = script.script_environment(
@@ -123,6 +122,7 @@ class _Invocation:
                         outcome = script.run_limited(
                             self.argv,
                             environment,
+                            by=self.opened.run,
                             limits=self.function.limits,
                             guard=self.function.memory_guard,
                             output=folders.output,
@@ -139,7 +139,7 @@ class _Invocation:
                         report.fail(error)
                 with report.phase("stage_out"):
                     if not report.failed or self.function.upload_on == "always":
-                        stage_out(run, folders, self.stores, self.transfer, report, stream=stream)
+                        stage_out(run, folders, stores, self.transfer, report, stream=stream)
                     else:
                         log.info("%s: the outputs are not uploaded, since the script failed", report.record)
         except SupervisorError as error:

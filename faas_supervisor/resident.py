@@ -1,4 +1,4 @@
-"""What stays in a process that handles many events: plugins, configuration, open stores.
+"""What stays in a process that handles many events: plugins, configuration, open stores, warm scripts.
 
 They are renewed when what they were made from changes: Kubernetes swaps the files of a secret or of a ConfigMap in a
 running container.
@@ -11,17 +11,17 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor import config
-from faas_supervisor.call import configure, read_function, secrets_folder, stores_of
+from faas_supervisor import config, script
+from faas_supervisor.call import Once, Opened, configure, read_function, secrets_folder, stores_of, warm_scripts
 from faas_supervisor.logs import log
-from faas_supervisor.plugins import Plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import TypeAlias
 
     from faas_supervisor.call import Call
-    from faas_supervisor.config import Function, Provider
+    from faas_supervisor.config import Function
+    from faas_supervisor.script._warm import WarmScripts
     from faas_supervisor.storage._store import Stores
 
     State: TypeAlias = frozenset[tuple[object, ...]]
@@ -34,13 +34,15 @@ class Resident:
 
     # Behavior
     - The configuration is read at the first call, and again when its file or a mounted secret is another by now.
-    - Invocations that run keep the configuration and the stores that they began with.
+    - Invocations that run keep the configuration, the stores and the warm scripts that they began with.
     - A server that refuses the credentials has them read again, and the provider made anew, once.
     - A configuration with faults is an error of each invocation, until it is mended.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self.plugins: Final = Plugins(environment)
+        self._environment: Final = environment
+        self._once: Final = Once(environment)
+        self.plugins: Final = self._once.plugins
         self._lock = threading.RLock()
         self._current: _Generation | None = None
 
@@ -53,12 +55,12 @@ class Resident:
                 if self._current is not None:
                     log.info("the configuration or a credential changed, and is read again")
                     self._retire(self._current)
-                self._current = _Generation(function, state, stores_of(function, self.plugins, self._rereading(call)))
+                self._current = self._generation(function, state, call)
             return self._current.function
 
     @contextmanager
-    def stores(self, function: Function) -> Iterator[Stores]:
-        """Give the stores of `function`, which stay open."""
+    def opened(self, function: Function) -> Iterator[Opened]:
+        """Give what is open for `function`, and stays so."""
         with self._lock:
             generation = self._current
             if generation is not None and generation.function is function:
@@ -66,11 +68,11 @@ class Resident:
             else:
                 generation = None
         if generation is None:  # it was replaced since the invocation asked for it
-            with stores_of(function, self.plugins) as stores:
-                yield stores
+            with self._once.opened(function) as opened:
+                yield opened
             return
         try:
-            yield generation.stores
+            yield generation.opened
         finally:
             with self._lock:
                 generation.users -= 1
@@ -83,8 +85,10 @@ class Resident:
                 self._retire(self._current)
                 self._current = None
 
-    def _rereading(self, call: Call) -> Callable[[], Mapping[str, Provider]]:
-        return lambda: read_function(call, self.plugins).providers
+    def _generation(self, function: Function, state: State, call: Call) -> _Generation:
+        stores = stores_of(function, self.plugins, lambda: read_function(call, self.plugins).providers)
+        warm = warm_scripts(function, self._environment, _most(self._environment)) if function.warm else None
+        return _Generation(function, state, stores, warm)
 
     def _retire(self, generation: _Generation) -> None:
         generation.retired = True
@@ -92,18 +96,31 @@ class Resident:
 
     def _close_if_done(self, generation: _Generation) -> None:
         if generation.retired and generation.users == 0:
-            generation.stores.close()
+            generation.close()
 
 
 class _Generation:
     """A configuration, the stores opened for it, and how many invocations use them."""
 
-    def __init__(self, function: Function, state: State, stores: Stores) -> None:
+    def __init__(self, function: Function, state: State, stores: Stores, warm: WarmScripts | None) -> None:
         self.function: Final = function
         self.state: Final = state
-        self.stores: Final = stores
+        self.opened: Final = Opened(stores, script.run if warm is None else warm.run)
         self.users = 0
         self.retired = False
+        self._warm: Final = warm
+
+    def close(self) -> None:
+        """Close everything."""
+        self.opened.stores.close()
+        if self._warm is not None:
+            self._warm.close()
+
+
+def _most(environment: Mapping[str, str]) -> int:
+    """Return how many warm scripts there may be: as many as requests at a time, where that has a limit."""
+    text = environment.get("max_inflight", "")
+    return max(1, int(text)) if text.isascii() and text.isdecimal() else 1
 
 
 def _state(call: Call) -> State:

@@ -299,6 +299,11 @@ KEYS: Final = (
         QUANTITY,
         "What all transfers together may hold in memory. By default it follows from the memory limit.",
     ),
+    _ours(
+        "warm",
+        BOOLEAN,
+        "`true`: the script is started once, and told of each run by a line; see [warm scripts](warm.md).",
+    ),
     _ours("transfer_files", count(1, 256), "How many files are transferred at the same time."),
     _ours("transfer_deadline", DURATION, "How long a transfer is tried, all retries included."),
     _ours("limits", LIMIT, "What one run of the script may use; see [limits](#limits).", tuple(LIMITS)),

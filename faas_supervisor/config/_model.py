@@ -109,6 +109,7 @@ class Function:
         combine_output: Whether the script's standard error is part of its answer.
         stream: The folder below the output folder whose files go up while the script runs; empty for none.
         skip_existing: Whether an output is left alone that the store proves to hold already.
+        warm: Whether the script stays, and takes one run after the other.
         transfer_memory: Bytes that all transfers together may hold; None to derive them from the memory limit.
         transfer_files: Files that are transferred at the same time.
         transfer_deadline: Seconds that one transfer is tried, all retries included.
@@ -141,6 +142,7 @@ class Function:
     combine_output: bool = True
     stream: str = ""
     skip_existing: bool = False
+    warm: bool = False
     transfer_memory: int | None = None
     transfer_files: int = 8
     transfer_deadline: float = 600.0

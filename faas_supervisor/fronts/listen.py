@@ -36,12 +36,12 @@ def listen(call: Call, provider: str, path: str) -> int:
     resident = Resident(call.environment)
     function = resident.function(call)
     path = path.strip("/")
-    with closing(resident), resident.stores(function) as stores:
+    with closing(resident), resident.opened(function) as opened:
         try:
             with signals_for(call.stop):
                 emit(logging.INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
-                with stores.open(provider).borrow() as opened:
-                    for body in _until(call.stop, _events(resident.plugins, opened, provider, path)):
+                with opened.stores.open(provider).borrow() as store:
+                    for body in _until(call.stop, _events(resident.plugins, store, provider, path)):
                         announce(invoke(replace(call, body=body), resident), call.environment)
         except Terminated as error:
             log.debug("%s", error)

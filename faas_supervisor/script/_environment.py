@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from faas_supervisor.planning import Run
     from faas_supervisor.workspace import Folders
 
-__all__ = ["script_environment", "unsettable"]
+__all__ = ["base_environment", "script_environment", "unsettable"]
 
 # Configurations (they hold credentials), the script itself, and settings and traces of the supervisor.
 _OURS: Final = frozenset({"FUNCTION_CONFIG", "FDL", "SCRIPT"})
@@ -50,18 +50,13 @@ def script_environment(
     Raises:
         EventError: A file's name would break the list.
     """
-    kept = {
-        name: value
-        for name, value in saved_environment(outer).items()
-        if name not in _OURS and name not in secrets and not name.startswith(_OUR_PREFIX)
-    }
-    for added in (variables, event.variables, *(item.record.variables for item in run.items)):
+    kept = base_environment(outer, variables=variables, secrets=secrets)
+    for added in (event.variables, *(item.record.variables for item in run.items)):
         for name, value in added.items():
             _add(kept, name, value)
     kept["TMP_INPUT_DIR"] = str(folders.input)
     kept["TMP_OUTPUT_DIR"] = str(folders.output)
     kept["RESPONSE_META"] = str(folders.response)
-    kept.pop("INPUT_FILE_PATH", None)
     if run.together:
         kept["INPUT_FILE_PATH"] = str(folders.input)
         kept["INPUT_FILES"] = str(_listed(files, folders.private / "input-files"))
@@ -73,6 +68,21 @@ def script_environment(
     if len(stored) == 1:
         _add(kept, "STORAGE_OBJECT_KEY", stored[0].key or stored[0].path or "")
         _add(kept, "EVENT_TIME", stored[0].time or "")
+    return kept
+
+
+def base_environment(
+    outer: Mapping[str, str], *, variables: Mapping[str, str], secrets: Collection[str]
+) -> dict[str, str]:
+    """Return what is the same for all runs of a script; see `script_environment` for the parameters."""
+    kept = {
+        name: value
+        for name, value in saved_environment(outer).items()
+        if name not in _OURS and name not in secrets and not name.startswith(_OUR_PREFIX)
+    }
+    for name, value in variables.items():
+        _add(kept, name, value)
+    kept.pop("INPUT_FILE_PATH", None)
     return kept
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from faas_supervisor.config import Limits, Threshold
     from faas_supervisor.errors import LimitExceeded
     from faas_supervisor.script._output import Sink
-    from faas_supervisor.script._process import Outcome, Watch
+    from faas_supervisor.script._process import Outcome, Run, Watch
     from faas_supervisor.stop import Stop
 
 __all__ = ["Kept", "rlimits", "run_limited"]
@@ -51,11 +51,16 @@ _told: Final[set[str]] = set()
 
 
 class Kept:
-    """The limits of one run: what the script is given, what watches over it, and what its end means."""
+    """The limits of one run: what the script is given, what watches over it, and what its end means.
 
-    def __init__(self, limits: Limits, guard: Threshold, output: Path, resources: contextlib.ExitStack) -> None:
+    A `warm` script outlives the run. So it is in no cgroup of the run, and the kernel does not count its CPU time.
+    """
+
+    def __init__(
+        self, limits: Limits, guard: Threshold, output: Path, resources: contextlib.ExitStack, *, warm: bool = False
+    ) -> None:
         self._limits: Final = limits
-        self._subgroup, refusals = make(limits)
+        self._subgroup, refusals = make(limits._replace(memory=None, processes=None) if warm else limits)
         resources.callback(self._subgroup.close)
         self._output: Final = OutputWatch(output, limits.output_size) if limits.output_size is not None else None
         self._group: Final = GroupWatch(limits, frozenset(self._subgroup.limits))
@@ -63,7 +68,7 @@ class Kept:
         self._kills_before: Final = self._container_kills()
         self._guard: Final = self._guarding(guard, resources)
         self.setup: Final = Setup(
-            rlimits=rlimits(limits),
+            rlimits=rlimits(limits._replace(cpu_time=None) if warm else limits),
             nice=limits.nice or 0,
             oom_score_adj=_oom_score(),
             cgroup=self._subgroup.members,
@@ -170,6 +175,7 @@ def run_limited(
     stop: Stop,
     watches: Sequence[Watch] = (),
     grace: float = 10.0,
+    by: Run = run,
 ) -> Outcome:
     """Run the script as `run` does, under limits.
 
@@ -184,15 +190,16 @@ def run_limited(
         stop: Ends it.
         watches: What else looks after it.
         grace: Seconds between SIGTERM and SIGKILL.
+        by: What runs it: `run`, or the warm scripts.
 
     Raises:
         LimitExceeded: The script was ended because of a limit, or ended for one; its attribute `outcome` tells how.
         SupervisorError: As `run`.
     """
     with contextlib.ExitStack() as resources:
-        kept = Kept(limits, guard, output, resources)
+        kept = Kept(limits, guard, output, resources, warm=by is not run)
         try:
-            outcome = run(
+            outcome = by(
                 argv,
                 environment,
                 stdout=stdout,

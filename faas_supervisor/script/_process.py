@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor.errors import SupervisorError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from faas_supervisor.script._output import Sink
     from faas_supervisor.stop import Stop
 
-__all__ = ["Outcome", "Watch", "run"]
+__all__ = ["Outcome", "Run", "Watch", "run"]
 
 # A kernel without pidfd_open (before 5.3, or a seccomp filter that hides it) is asked this often instead.
 _POLL: Final = 0.05
@@ -78,6 +79,24 @@ class Watch(Protocol):
         """
 
 
+class Run(Protocol):
+    """Runs a script: `run`, which starts it, or a warm script that has been started."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        stdout: Sink,
+        stderr: Sink,
+        stop: Stop,
+        setup: Setup = ...,
+        watches: Sequence[Watch] = ...,
+        grace: float = ...,
+    ) -> Outcome:
+        """See `run`."""
+
+
 def run(
     argv: Sequence[str],
     environment: Mapping[str, str],
@@ -89,6 +108,7 @@ def run(
     setup: Setup = Setup(),  # noqa: B008  # a constant
     watches: Sequence[Watch] = (),
     grace: float = 10.0,
+    streams: Mapping[int, int] = MappingProxyType({}),  # a constant
 ) -> Outcome:
     """Run `argv` to its end in a session of its own, its output going to the sinks as it comes.
 
@@ -98,6 +118,7 @@ def run(
     - Called from any thread, several at a time; the thread has to stay, since the script dies with it.
     - Once `stop` is set, or a watch says so, the script's group gets a signal: the one that `stop` is about, else
       SIGTERM. After `grace` seconds whoever is left gets SIGKILL.
+    - `streams` are descriptors of ours, above 9, that it gets by their numbers, instead of its usual ones.
     - Whatever way it ends, its descendants end with it: SIGTERM, up to `grace` seconds, SIGKILL.
 
     Raises:
@@ -111,7 +132,8 @@ def run(
     family = Family(environment, setup.cgroup)
     try:
         with Output(stdout, stderr) as output:
-            pid = start(argv, environment, (stdin, output.stdout, output.stderr), setup)
+            given = {**({} if stdin is None else {0: stdin}), 1: output.stdout, 2: output.stderr, **streams}
+            pid = start(argv, environment, given, setup)
             family.led_by(pid)
             output.started()
             error, status, usage = _Leader(pid, family).supervise(stop, watches, grace)

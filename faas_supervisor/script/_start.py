@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import signal
 import sys
@@ -71,14 +72,11 @@ class Setup:
         yield from (f"r{number}={soft}" for number, soft in self.rlimits.items())
 
 
-_Streams = tuple[int | None, int, int]
-_Descriptors = tuple[int | None, int, int, int]
+def start(argv: Sequence[str], environment: Mapping[str, str], streams: Mapping[int, int], setup: Setup) -> int:
+    """Start `argv` in a session of its own and return its process number.
 
-
-def start(argv: Sequence[str], environment: Mapping[str, str], streams: _Streams, setup: Setup) -> int:
-    """Start `argv` in a session of its own, with its streams at these descriptors, and return its process number.
-
-    Where standard input is None there is nothing to read.
+    `streams` are descriptors of ours by the numbers that they get there; without 0 there is nothing to read. Those for
+    other numbers than 0, 1, 2 must be above all of them.
 
     It gets SIGKILL when the thread that calls this ends: PR_SET_PDEATHSIG means the thread, not the process
     (prctl(2)). So whoever calls this has to stay, and wait for it.
@@ -88,10 +86,13 @@ def start(argv: Sequence[str], environment: Mapping[str, str], streams: _Streams
     """
     starter = _starter()
     told, status = os.pipe()
+    if status <= max(streams):  # or what gets its number there would take its place
+        spare, status = status, fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, 1 + max(streams))
+        os.close(spare)
     try:
         begin = _fork if starter is None else _spawn
         try:
-            pid = _patiently(lambda: begin(argv, environment, (*streams, status), setup, starter))
+            pid = _patiently(lambda: begin(argv, environment, {**streams, _STATUS: status}, setup, starter))
         finally:
             os.close(status)
         failed = os.read(told, 2 * _INT)
@@ -124,23 +125,19 @@ def _starter() -> str | None:
 def _spawn(
     argv: Sequence[str],
     environment: Mapping[str, str],
-    descriptors: _Descriptors,
+    given: Mapping[int, int],
     setup: Setup,
     starter: str | None,
 ) -> int:
     assert starter is not None  # noqa: S101  # for the type checker
-    stdin, stdout, stderr, status = descriptors
-    nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     return os.posix_spawn(
         starter,
         [starter, str(os.getpid()), *setup.options(), "--", *argv],
         environment,
         file_actions=[
-            nothing if stdin is None else (os.POSIX_SPAWN_DUP2, stdin, 0),
-            (os.POSIX_SPAWN_DUP2, stdout, 1),
-            (os.POSIX_SPAWN_DUP2, stderr, 2),
-            (os.POSIX_SPAWN_DUP2, status, _STATUS),
-            *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable() if number != _STATUS),
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            *((os.POSIX_SPAWN_DUP2, ours, number) for number, ours in given.items()),
+            *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable() if number not in given),
         ],
         setsid=True,
         setsigmask=(),
@@ -152,11 +149,11 @@ def _spawn(
 def _fork(
     argv: Sequence[str],
     environment: Mapping[str, str],
-    descriptors: _Descriptors,
+    given: Mapping[int, int],
     setup: Setup,
     _starter: str | None,
 ) -> int:
-    child = _Child(argv, environment, descriptors, setup)
+    child = _Child(argv, environment, given, setup)
     # A signal that came right after the fork would be taken for one of this process, and handled there.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -174,20 +171,17 @@ class _Child:
     """What a forked child does; everything that can be made ready is, before the fork."""
 
     def __init__(
-        self,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        descriptors: _Descriptors,
-        setup: Setup,
+        self, argv: Sequence[str], environment: Mapping[str, str], given: Mapping[int, int], setup: Setup
     ) -> None:
         self._argv = list(argv)
         self._environment = dict(environment)
-        self._stdin, self._stdout, self._stderr, self._status = descriptors
+        self._status = given[_STATUS]
+        self._given = {number: ours for number, ours in given.items() if number != _STATUS}
         self._setup = setup
         self._parent = os.getpid()
         self._prctl = _prctl()
         self._signals = _signals()
-        self._inheritable = _inheritable()
+        self._inheritable = [number for number in _inheritable() if number not in given]
         if setup.rlimits:
             import resource  # noqa: F401, PLC0415  # so that the child finds it loaded
 
@@ -213,9 +207,10 @@ class _Child:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         if os.getppid() != self._parent:  # it died before we asked; then no signal comes any more
             os.kill(os.getpid(), signal.SIGKILL)
-        stdin = os.open(os.devnull, os.O_RDONLY) if self._stdin is None else self._stdin
-        for number, place in ((stdin, 0), (self._stdout, 1), (self._stderr, 2)):
-            os.dup2(number, place)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        for number, ours in self._given.items():
+            os.dup2(ours, number)
         for number in self._inheritable:
             with contextlib.suppress(OSError):
                 os.close(number)

@@ -65,13 +65,16 @@ class GroupWatch:
         self._wait = 0.0 if tight else 0.2
         self._pace: Final = Pace(shortest=0.005 if tight else 0.1, longest=1.0 if tight else 2.0)
         self._cpu = 0.0
+        self._cpu_before = 0.0
         self._members = Members(0)
         self.peak = 0
         self.files = 0
 
     def started(self, pid: int) -> None:
-        """Note which script it is about."""
+        """Note which script it is about; a warm one has used CPU time before."""
         self._members = Members(pid)
+        if self._cpu_time is not None:
+            self._cpu_before = sum(process.cpu for process in self._members.now())
 
     def look(self) -> float | SupervisorError:
         """Return when to look again, or the error that ends the script."""
@@ -99,7 +102,7 @@ class GroupWatch:
             wait = min(wait, 0.05)
         if self._cpu_time is not None:
             # A process that ended without its parent's notice takes its time with it, so the sum may shrink.
-            self._cpu = max(self._cpu, sum(process.cpu for process in processes))
+            self._cpu = max(self._cpu, sum(process.cpu for process in processes) - self._cpu_before)
             if self._cpu >= self._cpu_time:
                 return exceeded("cpu_time", self._cpu, self._cpu_time)
             wait = min(wait, (self._cpu_time - self._cpu) / (os.cpu_count() or 1))

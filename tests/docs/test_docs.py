@@ -44,7 +44,7 @@ def test_every_capability_is_documented():
 
 def test_every_log_event_is_documented():
     source = "".join(path.read_text() for path in (ROOT / "faas_supervisor").rglob("*.py"))
-    named = r'"((?:download|upload|transfer|output|script|event|listen|serve)\.[a-z]+)"'
+    named = r'"((?:credentials|download|upload|transfer|output|script|event|listen|serve)\.[a-z]+)"'
     emitted = set(re.findall(named, source)) - {"script.sh"}
     emitted |= {"download.done", "download.retry", "upload.done", "upload.retry", "failure", "result"}
     assert {"script.start", "event.skipped", "listen.end"} <= emitted
