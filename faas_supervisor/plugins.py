@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from faas_supervisor import frozen
 from faas_supervisor.errors import PluginError, SupervisorError, Terminated
 from faas_supervisor.installed import GROUP, HOOKS, Found, available, installed
 from faas_supervisor.logs import follow, log
@@ -229,9 +230,13 @@ class Plugins:
 
         close = get_close_matches(name, self.found, n=1, cutoff=0.7)
         maybe = f'did you mean "{close[0]}"? ' if close else ""
+        distribution = f"faas-supervisor-{close[0] if close else _DISTRIBUTIONS.get(name, name)}"
+        into, then = "", ""
+        if frozen.home() is not None:
+            into, then = "--target FOLDER ", ", and name that folder in FAAS_SUPERVISOR_PLUGIN_PATH"
         return PluginError(
             f"no plugin is installed for the provider type {name!r}",
-            hint=f"{maybe}pip install faas-supervisor-{close[0] if close else _DISTRIBUTIONS.get(name, name)}",
+            hint=f"{maybe}pip install {into}{distribution}{then}",
         )
 
 

@@ -1,7 +1,8 @@
 """Root file systems for containers, made once from Debian's packages and kept below `build/`.
 
-`debian` is a small Debian with Python, shells and tini; `busybox` has nothing but busybox and no C library;
-`musl` is busybox with musl as the only C library, which is what makes Alpine different.
+`debian` is a small Debian with Python, shells and tini, `older_debian` an older one as it comes; `busybox` has
+nothing but busybox and no C library; `musl` is busybox with musl as the only C library, which is what makes Alpine
+different.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.programs import need
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["busybox", "debian", "musl"]
+__all__ = ["busybox", "debian", "musl", "older_debian"]
 
 _KEPT = Path(__file__).parents[1] / "build" / "roots"
 _PACKAGES = "python3,tini,ca-certificates"
@@ -30,6 +31,12 @@ def debian() -> Path:
     """Return a Debian of the release that we run on, so that this machine's own Python can be mounted into it."""
     need("debootstrap")
     return _made("debian", _bootstrap)
+
+
+def older_debian(release: str) -> Path:
+    """Return the smallest Debian of another release, whose C library is not ours."""
+    need("debootstrap")
+    return _made(release, lambda root: _debootstrap(root, release, "--variant=minbase"))
 
 
 def busybox() -> Path:
@@ -59,8 +66,11 @@ def _made(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def _bootstrap(root: Path) -> None:
-    release, mirror = _release()
-    command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", release, str(root), mirror]
+    _debootstrap(root, _release()[0], "--variant=minbase", f"--include={_PACKAGES}")
+
+
+def _debootstrap(root: Path, release: str, *options: str) -> None:
+    command = ["debootstrap", *options, release, str(root), _release()[1]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"debootstrap failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from plugins.dcache.tests.servers import apache, certificates, homes
 from tests.containers import Mount, Supervisor
+from tests.frozen.function import Function
+
+__all__ = ["apache", "certificates", "homes"]
 
 DIST = Path(__file__).parents[2] / "dist"
 
@@ -36,3 +40,10 @@ def inside(folder):
 def frozen(folder):
     """The frozen supervisor at `/oscar/bin`, for containers."""
     return Supervisor(("/oscar/bin/supervisor",), (Mount("/oscar/bin", folder),))
+
+
+@pytest.fixture
+def function(tmp_path, seaweedfs, new_bucket):
+    """A function of OSCAR with a bucket on SeaweedFS."""
+    tmp_path.chmod(0o755)  # for users without rights
+    return Function(tmp_path, seaweedfs, new_bucket(seaweedfs))
