@@ -199,7 +199,7 @@ class Containers:
         bundle.mkdir()
         subprocess.run(["runc", "spec"], cwd=bundle, timeout=60, check=True)
         document = json.loads((bundle / "config.json").read_text())
-        root = root or roots.debian()
+        root = (root or roots.debian()).resolve()  # runc takes no links
         if writable:
             # Links, not copies: whoever overwrites a file of the image in place spoils it for all.
             subprocess.run(["cp", "--archive", "--link", root, bundle / "root"], timeout=60, check=True)
