@@ -59,6 +59,7 @@ def check(call: Call, *, write: bool) -> Iterator[Finding]:
         yield Finding("ok", f"configuration {function.file}")
     yield from _plugins(plugins)
     yield from _loops(function)
+    yield from _limits(function)
     with Workspace(call.environment) as workspace, stores_of(function, plugins) as stores:
         yield _space(workspace)
         yield _script(call, function, workspace)
@@ -94,6 +95,13 @@ def _loops(function: Function) -> Iterator[Finding]:
                     f"the output {output.provider} {output.path} lies in the input {source.path}: "
                     "every result triggers the function again",
                 )
+
+
+def _limits(function: Function) -> Iterator[Finding]:
+    from faas_supervisor.script._means import means  # noqa: PLC0415  # no invocation needs it
+
+    for found in means(function.limits, function.memory_guard):
+        yield Finding("ok" if found.kept else "warn", found.text)
 
 
 def _space(workspace: Workspace) -> Finding:

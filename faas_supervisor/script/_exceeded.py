@@ -6,7 +6,7 @@ from typing import Final
 
 from faas_supervisor.errors import Failure, LimitExceeded
 
-__all__ = ["exceeded", "killed_by_kernel", "memory_exceeded", "size_of"]
+__all__ = ["amount_of", "bytes_of", "exceeded", "killed_by_kernel", "memory_exceeded"]
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -21,7 +21,7 @@ _FAILURES: Final = {
     "file_size": Failure.SCRIPT,
 }
 _IN_SECONDS: Final = ("time", "cpu_time")
-_IN_BYTES: Final = ("memory", "output_size", "file_size")
+_IN_BYTES: Final = ("memory", "output_size", "file_size", "core")
 
 # A script that grows faster than it can be asked must not be left the time to do so.
 _AT_ONCE: Final = ("memory", "processes")
@@ -51,15 +51,19 @@ def killed_by_kernel(maximum: int) -> LimitExceeded:
     return exceeded("memory", maximum, maximum, detail="ended by the kernel (oom_kill)")
 
 
-def _bytes_of(value: float, maximum: float) -> str:
+def bytes_of(value: float, maximum: float) -> str:
     """Return `3.9 of 4.0 GiB`, in the unit that fits the maximum."""
     power = _power(maximum)
     digits = 1 if power else 0
     return f"{value / 1024**power:.{digits}f} of {maximum / 1024**power:.{digits}f} {_UNITS[power]}"
 
 
-def size_of(value: float) -> str:
-    """Return `3.6 GiB`."""
+def amount_of(limit: str, value: float) -> str:
+    """Return a value of a limit with its unit: `3.6 GiB`, `90 s`, `64`."""
+    if limit in _IN_SECONDS:
+        return _seconds_of(value)
+    if limit not in _IN_BYTES:
+        return f"{value:.0f}"
     power = _power(value)
     return f"{value / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
 
@@ -71,10 +75,8 @@ def _seconds_of(value: float) -> str:
 
 def _told(limit: str, value: float, maximum: float) -> str:
     if limit in _IN_BYTES:
-        return _bytes_of(value, maximum)
-    if limit in _IN_SECONDS:
-        return f"{_seconds_of(value)} of {_seconds_of(maximum)}"
-    return f"{value:.0f} of {maximum:.0f}"
+        return bytes_of(value, maximum)
+    return f"{amount_of(limit, value)} of {amount_of(limit, maximum)}"
 
 
 def _power(value: float) -> int:

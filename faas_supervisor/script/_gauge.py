@@ -22,7 +22,6 @@ class _Names(NamedTuple):
     peak: str
     events: str
     cache: Sequence[bytes]
-    unwritten: Sequence[bytes]
     swap_limit: str
     swap_current: str
 
@@ -34,7 +33,6 @@ _NAMES: Final = {
         "memory.max_usage_in_bytes",
         "memory.oom_control",
         (b"total_inactive_file", b"total_active_file"),
-        (b"total_dirty", b"total_writeback"),
         "memory.memsw.limit_in_bytes",
         "memory.memsw.usage_in_bytes",
     ),
@@ -43,7 +41,6 @@ _NAMES: Final = {
         "memory.peak",
         "memory.events",
         (b"inactive_file", b"active_file"),
-        (b"file_dirty", b"file_writeback"),
         "memory.swap.max",
         "memory.swap.current",
     ),
@@ -105,20 +102,19 @@ class Gauge:
         return max(self.highest, read_number(f"{self._folder}/{self._names.peak}") or 0)
 
     def reclaimable(self) -> int:
-        """Return the bytes that the kernel can take back at once, or move to swap.
+        """Return the bytes that the kernel can take back, or move to swap.
 
-        Cache that is still to be written is not: the kernel has to wait for the disk. In version 1, memory of the
-        kernel itself is taken for reclaimable, for the most of it is caches, and nothing tells how much.
+        Cache that is still to be written belongs to it: for that the kernel waits rather than to kill. In version 1,
+        memory of the kernel itself is taken for reclaimable, since most of it is caches, and nothing tells how much.
         """
         words = os.pread(self._stat, _PIECE, 0).split()
         counters = dict(zip(words[::2], words[1::2], strict=False))
         file = sum(int(counters.get(name, 0)) for name in self._names.cache)
-        unwritten = sum(int(counters.get(name, 0)) for name in self._names.unwritten)
         if self._version == 1:
             kernel = read_number(f"{self._folder}/memory.kmem.usage_in_bytes") or 0
         else:
             kernel = int(counters.get(b"slab_reclaimable", 0))
-        return max(0, file - unwritten) + kernel + self._swap()
+        return file + kernel + self._swap()
 
     def _swap(self) -> int:
         """Return how much the group may still move to swap: nothing in Kubernetes, as it is usually set up."""

@@ -12,7 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.script._exceeded import memory_exceeded, size_of
+from faas_supervisor.script._exceeded import amount_of, memory_exceeded
 from faas_supervisor.script._gauge import Gauge
 from faas_supervisor.script._pace import Pace
 from faas_supervisor.script._processes import Members, proportional
@@ -103,4 +103,4 @@ def largest(processes: list[Process]) -> str:
     # What all have resident tells well enough which one it is, and little enough of it has to be read.
     process = max(processes, key=lambda one: one.resident)
     size = proportional([process])
-    return f"largest process {process.name} (pid {process.pid}) {size_of(size)}"
+    return f"largest process {process.name} (pid {process.pid}) {amount_of('memory', size)}"
