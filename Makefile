@@ -10,7 +10,7 @@ WITHOUT := --ignore tests/ceph --ignore tests/uml --ignore tests/frozen --ignore
 # Servers and deadlines of four tests at a time may be too much for two cores: what failed has to pass alone.
 ONCE_MORE := $(BIN)/coverage run -m pytest $(WITHOUT) --last-failed --last-failed-no-failures none
 
-.PHONY: help demo test test-ceph test-uml test-load fuzz check lint types coverage bench clean
+.PHONY: help demo test test-ceph test-uml test-load fuzz check lint types coverage bench bench-frozen clean
 
 help:
 	@echo "make demo   one real invocation, without any server"
@@ -22,6 +22,7 @@ help:
 	@echo "make check  tests, linters, types and coverage"
 	@echo "make freeze the frozen supervisor, which runs in any image, in dist/"
 	@echo "make test-frozen  the tests of what make freeze makes"
+	@echo "make bench-frozen  the same of the frozen supervisor"
 	@echo "make bench  the measurements of docs/benchmarks.md"
 
 .venv/installed: pyproject.toml $(PLUGINS)
@@ -70,6 +71,9 @@ check: lint types coverage
 
 bench: .venv/installed
 	$(BIN)/python -m bench
+
+bench-frozen: .venv/installed freeze
+	$(BIN)/python -m bench.frozen
 
 include packaging/freeze.mk
 

@@ -23,11 +23,12 @@ _FILES = 500
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What the supervisor's median shall be: at most `most`, or below that of a peer in the same run."""
+    """What the supervisor's median shall be: at most `most`, or below `factor` times a peer's in the same run."""
 
     measure: str
     most: float | None = None
     below: str = ""
+    factor: float = 1.0
 
 
 class Store(Protocol):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 BEGIN = "<!-- What follows is written by `make bench`; do not edit. -->\n"
 END = "<!-- End of what `make bench` writes. -->\n"
+FROZEN_BEGIN = "<!-- What follows is written by `make bench-frozen`; do not edit. -->\n"
+FROZEN_END = "<!-- End of what `make bench-frozen` writes. -->\n"
 
 _MEASURES = {"cpu": "CPU", "wall": "wall time", "peak": "peak memory"}
 _DECODING_AIM = 0.002
@@ -43,20 +45,20 @@ class Circumstances:
         )
 
 
-def replaced(page: str, report: str) -> str:
+def replaced(page: str, report: str, start: str = BEGIN, stop: str = END) -> str:
     """Return `page` with `report` between its markers.
 
     Raises:
         ValueError: It has no markers.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(start)
+    _, end, after = rest.partition(stop)
     if not begin or not end:
         raise ValueError("the page has no place for the report")
-    return f"{before}{BEGIN}\n{report}\n{END}{after}"
+    return f"{before}{start}\n{report}\n{stop}{after}"
 
 
-def case_section(letter: str, case: Case, measured: Sequence[Measured]) -> str:
+def case_section(letter: str, case: Case, measured: Sequence[Measured], module: str = "bench") -> str:
     """Return the section of one case; the first contestant is the supervisor."""
     ours = measured[0]
     rows = [
@@ -65,7 +67,7 @@ def case_section(letter: str, case: Case, measured: Sequence[Measured]) -> str:
         *(_row(one, ours) for one in measured),
     ]
     verdicts = ["", *(verdict(aim, measured) for aim in case.aims)] if case.aims else []
-    return "\n".join([f"## {case.title}", "", f"{case.text} {_alone(letter)}", "", *rows, *verdicts, ""])
+    return "\n".join([f"## {case.title}", "", f"{case.text} {_alone(letter, module)}", "", *rows, *verdicts, ""])
 
 
 def decoding_section(letter: str, events: Sequence[Decoded]) -> str:
@@ -80,12 +82,12 @@ def decoding_section(letter: str, events: Sequence[Decoded]) -> str:
         for one in events
     ]
     slowest = max(one.cpu for one in events)
-    judged = _verdict("less than 2 ms for 64 KiB", slowest < _DECODING_AIM, f"{slowest * 1000:.2f} ms")
+    judged = verdict_text("less than 2 ms for 64 KiB", slowest < _DECODING_AIM, f"{slowest * 1000:.2f} ms")
     return "\n".join(["## Decoding", "", text, "", *header, *rows, "", judged, ""])
 
 
-def _alone(letter: str) -> str:
-    return f"This table alone: `python -m bench --cases {letter}`."
+def _alone(letter: str, module: str = "bench") -> str:
+    return f"This table alone: `python -m {module} --cases {letter}`."
 
 
 def verdict(aim: Aim, measured: Sequence[Measured]) -> str:
@@ -94,13 +96,18 @@ def verdict(aim: Aim, measured: Sequence[Measured]) -> str:
     what = _MEASURES[aim.measure]
     shown = _amount(aim.measure, ours)
     if aim.most is not None:
-        return _verdict(f"{what} at most {_amount(aim.measure, aim.most)}", ours <= aim.most, shown)
+        return verdict_text(f"{what} at most {_amount(aim.measure, aim.most)}", ours <= aim.most, shown)
     theirs = next(one for one in measured if one.name == aim.below).median(aim.measure)
     shown += f" against {_amount(aim.measure, theirs)}"
-    return _verdict(f"{what} below that of {aim.below}", ours < theirs, shown)
+    if aim.factor != 1:
+        return verdict_text(
+            f"{what} at most {aim.factor:g} times that of {aim.below}", ours <= theirs * aim.factor, shown
+        )
+    return verdict_text(f"{what} below that of {aim.below}", ours < theirs, shown)
 
 
-def _verdict(aim: str, reached: bool, shown: str) -> str:  # noqa: FBT001  # private, and clear where it is called
+def verdict_text(aim: str, reached: bool, shown: str) -> str:  # noqa: FBT001  # clear where it is called
+    """Return one line of the list of aims."""
     return f"- Aim: {aim}: {'reached' if reached else '**missed**'}, {shown}."
 
 
