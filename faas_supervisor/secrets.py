@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from typing import Final
-from urllib.parse import quote, quote_plus
 
 __all__ = ["Secret", "mask", "masked", "remember"]
 
@@ -68,6 +67,8 @@ def remember(value: str) -> None:
     """Have `mask` hide `value` and the forms in which it is written into headers, URLs, JSON and messages."""
     if len(value) < _SHORTEST:
         return
+    from urllib.parse import quote, quote_plus  # noqa: PLC0415  # 2 ms that a run without secrets need not take
+
     raw = value.encode("utf-8", "surrogatepass")
     forms = {value, quote(raw, safe=""), quote(raw), quote_plus(raw), repr(value)[1:-1]}
     forms.update(json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_plus
 
 from faas_supervisor.errors import EventError
 from faas_supervisor.events._fields import child, number, optional_text, quoted, text, text_at
@@ -126,6 +125,8 @@ def _nothing(bucket: str, key: str, why: str, happened: str) -> str:
 
 
 def _decoded(key: str, at: str) -> str:
+    from urllib.parse import unquote_plus  # noqa: PLC0415  # 2 ms that most events need not take
+
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError as error:
