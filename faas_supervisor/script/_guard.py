@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.script._exceeded import amount_of, memory_exceeded
 from faas_supervisor.script._gauge import Gauge
-from faas_supervisor.script._pace import Pace
+from faas_supervisor.script._pace import Growth, Pace
 from faas_supervisor.script._processes import Members, proportional
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class MemoryGuard:
         self._threshold: Final = threshold
         self._gauge: Final = Gauge(group.own.version, group.folder)
         self._pace: Final = Pace(shortest=_SHORTEST, longest=_LONGEST)
+        self._growth: Final = Growth()
         self._cache = 0
         self._cache_read = 0.0
         self._script = 0
@@ -76,7 +77,7 @@ class MemoryGuard:
             used = self._used()
         if used >= self._threshold:
             return self._ended(used)
-        return self._pace.wait((self._threshold - used) / _FASTEST)
+        return self._pace.wait((self._threshold - used) / _FASTEST, self._growth.urgent(used, self._threshold))
 
     def _used(self) -> int:
         """Return the bytes that can't be taken back; what was cache a moment ago is asked for only where it matters."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Pace"]
+__all__ = ["Growth", "Pace"]
 
 # Of one processor, on average. What a look may cost altogether is 0.5 %.
 _SHARE: Final = 0.004
@@ -47,9 +48,30 @@ class Pace:
                 self._cost = max(cost, 0.9 * self._cost)
             self._looked = now, spent
 
-    def wait(self, wanted: float) -> float:
-        """Return the seconds until the next look, of which `wanted` would be right for what is watched."""
+    def wait(self, wanted: float, urgent: float = math.inf) -> float:
+        """Return the seconds until the next look.
+
+        Args:
+            wanted: What would be right for what is watched, if looking cost nothing.
+            urgent: After what time a look is needed whatever it costs.
+        """
         seconds = min(max(wanted, self._shortest), self._longest)
         if self._savings <= 0:
             seconds = max(seconds, self._cost / self._share)
-        return seconds
+        return max(self._shortest, min(seconds, urgent))
+
+
+class Growth:
+    """Tells from what was used at each look when the next has to be, lest a limit is passed in between."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float] | None = None
+        self._rate = 0.0
+
+    def urgent(self, used: float, limit: float) -> float:
+        """Return a quarter of the time that is left at the fastest growth of late: a few looks until the limit."""
+        now = time.monotonic()
+        if self._last is not None and now > self._last[0]:
+            self._rate = max((used - self._last[1]) / (now - self._last[0]), self._rate / 2)
+        self._last = now, used
+        return (limit - used) / (4 * self._rate) if self._rate > 1 else math.inf

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.script._exceeded import exceeded, killed_by_kernel
 from faas_supervisor.script._guard import largest
-from faas_supervisor.script._pace import Pace
+from faas_supervisor.script._pace import Growth, Pace
 from faas_supervisor.script._processes import Members, anonymous, open_files, proportional
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class GroupWatch:
         self._cpu = 0.0
         self._cpu_before = 0.0
         self._members = Members(0)
+        self._used = 0
+        self._growth: Final = Growth()
         self.peak = 0
         self.files = 0
 
@@ -84,12 +87,16 @@ class GroupWatch:
         with self._pace.counted():
             processes = self._members.now()
             found = self._over(processes)
-        return self._pace.wait(found) if isinstance(found, float) else found
+        if not isinstance(found, float):
+            return found
+        memory = self._memory
+        return self._pace.wait(found, math.inf if memory is None else self._growth.urgent(self._used, memory))
 
     def _over(self, processes: list[Process]) -> float | SupervisorError:
         """Return the error that is due, or for how long none can be."""
         wait = _FOREVER
         used = self._memory_of(processes)
+        self._used = used
         self.peak = max(self.peak, used)
         if self._memory is not None:
             if used > self._memory:

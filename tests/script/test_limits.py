@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource  # here, since nobody may not read the folder that it is in
 import signal
 import tempfile
 from contextlib import contextmanager
@@ -268,8 +269,6 @@ class TestFiles:
         )
 
     def test_more_than_the_container_allows_is_told_and_cut(self, script, caplog, monkeypatch):
-        import resource
-
         monkeypatch.setattr(_limits, "_told", set())
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with caplog.at_level(logging.WARNING):

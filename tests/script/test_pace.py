@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from faas_supervisor.script import _pace
-from faas_supervisor.script._pace import Pace
+from faas_supervisor.script._pace import Growth, Pace
 
 
 class Clocks:
@@ -64,3 +66,33 @@ def test_what_was_saved_is_there_again_after_a_while(clocks):
     run(pace, clocks, 10.0, cost=0.0001, seconds=60)
     _, wait = run(pace, clocks, 0.0, cost=0.0001, seconds=0.1)
     assert wait == 0.001
+
+
+def test_what_is_urgent_goes_before_the_cost(clocks):
+    pace = Pace(shortest=0.001, longest=10.0)
+    _, wait = run(pace, clocks, 0.0, cost=0.01, seconds=60)
+    assert wait > 1
+    assert pace.wait(0.0, urgent=0.3) == 0.3
+    assert pace.wait(0.0, urgent=0.0) == 0.001
+
+
+def test_growth_is_met_by_a_few_looks_before_the_limit(clocks):
+    growth, used, looks = Growth(), 0.0, 0
+    growth.urgent(used, 100e6)
+    clocks.now += 0.1
+    used += 10e6
+    while used < 99e6:
+        wait = growth.urgent(used, 100e6)
+        assert used + 100e6 * wait < 100e6
+        clocks.now += wait
+        used += 100e6 * wait
+        looks += 1
+    assert looks < 20
+
+
+def test_nothing_is_urgent_where_nothing_grows(clocks):
+    growth = Growth()
+    for _ in range(40):
+        clocks.now += 1
+        urgent = growth.urgent(5e6, 6e6)
+    assert urgent == math.inf
