@@ -64,7 +64,7 @@ class GroupWatch:
         tight = (self._cpu_time, self._memory, self._processes, self._open_files) != (None, None, None, None)
         # Without a limit it is only about the peak, and the kernel tells that of a script that is done at once.
         self._wait = 0.0 if tight else 0.2
-        self._pace: Final = Pace(shortest=0.005 if tight else 0.1, longest=1.0 if tight else 2.0)
+        self._pace: Final = Pace(shortest=0.005, longest=1.0) if tight else Pace(shortest=0.2, longest=5.0, share=0.001)
         self._cpu = 0.0
         self._cpu_before = 0.0
         self._members = Members(0)
