@@ -11,15 +11,14 @@ import errno
 import fcntl
 import os
 import signal
-import stat
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from faas_supervisor.errors import OutputError, SupervisorError, printable
+from faas_supervisor.errors import SupervisorError, printable
 from faas_supervisor.logs import log
-from faas_supervisor.outputs import files_below, matches
+from faas_supervisor.outputs import matches
 from faas_supervisor.storage._names import join
 from faas_supervisor.storage._parallel import in_parallel
 from faas_supervisor.storage._transfer import Transfer
@@ -168,29 +167,42 @@ class Stream:
         """Yield what is the same as at the last look, and not uploaded yet."""
         before, self._seen = self._seen, {}
         now = time.monotonic()
-        try:
-            for file, below in files_below(self._root / self._name, _ignore):
-                name = f"{self._name}/{below}"
-                wanting = [
-                    (number, output)
-                    for number, output in enumerate(self._outputs)
-                    if matches(name, output) and self._failed.get((number, name), now) <= now
-                ]
-                mark = _mark(file) if wanting else None
-                if mark is None or all(self._done.get((number, name)) == mark for number, _ in wanting):
-                    continue
-                if len(self._seen) + len(self._done) + len(self._failed) >= _MOST:
-                    if not self._full:
-                        log.info("further files in the stream folder are uploaded when the script has ended")
-                    self._full = True
-                    return
-                self._seen[name] = mark
-                if before.get(name) == mark:
-                    for number, output in wanting:
-                        if self._done.get((number, name)) != mark:
-                            yield _Ready(file, name, number, output, mark)
-        except OutputError as error:  # the script may remove the folder, and make it again
-            log.debug("the stream folder can't be read now: %s", error)
+        for name, entry in self._files():
+            wanting = [number for number, output in enumerate(self._outputs) if matches(name, output)]
+            try:
+                mark = _Mark.of(entry.stat(follow_symlinks=False)) if wanting else None
+            except OSError:  # gone, or shut meanwhile
+                continue
+            missing = [number for number in wanting if self._done.get((number, name)) != mark]
+            due = [number for number in missing if self._failed.get((number, name), now) <= now]
+            if mark is None or not due:
+                continue
+            if len(self._seen) + len(self._done) + len(self._failed) >= _MOST:
+                if not self._full:
+                    log.info("further files in the stream folder are uploaded when the script has ended")
+                self._full = True
+                return
+            self._seen[name] = mark
+            if before.get(name) == mark:
+                for number in due:
+                    yield _Ready(Path(entry.path), name, number, self._outputs[number], mark)
+
+    def _files(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield every regular file of the folder with its name below the output folder; links wait for stage out.
+
+        Not by `files_below`: for thousands of files, again and again, paths as objects are too slow.
+        """
+        top = f"{self._root}/{self._name}"
+        pending = [] if os.path.islink(top) else [self._name]  # noqa: PTH114  # as above
+        while pending:
+            folder = pending.pop()
+            # The script may remove a folder, and make it again.
+            with contextlib.suppress(OSError), os.scandir(f"{self._root}/{folder}") as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(f"{folder}/{entry.name}")
+                    elif entry.is_file(follow_symlinks=False):
+                        yield f"{folder}/{entry.name}", entry
 
     def _upload(self, ready: list[_Ready]) -> None:
         # Of its own: a store that is down now need not be down at stage out.
@@ -261,16 +273,3 @@ def _is_closed(descriptor: int) -> bool:
         return error.errno != errno.EAGAIN
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return True
-
-
-def _mark(file: Path) -> _Mark | None:
-    """Return the mark of a regular file; None for a link, which waits for stage out, and for what is gone."""
-    with contextlib.suppress(OSError):
-        status = file.lstat()
-        if stat.S_ISREG(status.st_mode):
-            return _Mark.of(status)
-    return None
-
-
-def _ignore(_: str) -> None:
-    """Stage out will warn."""

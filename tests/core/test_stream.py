@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -122,6 +123,19 @@ def test_a_file_that_a_process_still_writes_waits(writer):
     assert writer.shelf.objects == {"out/stream/a.txt": b"half and half"}
 
 
+def test_where_the_file_system_knows_no_leases_two_looks_have_to_do(writer, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EINVAL, "no leases here")
+
+    monkeypatch.setattr(module.fcntl, "fcntl", refuse)
+    with writer.streaming() as stream:
+        stream.started(1)
+        with (writer.folder / "a.txt").open("wb") as file:
+            file.write(b"as it was for two looks")
+            file.flush()
+            writer.wait_for("a.txt")
+
+
 def test_a_file_that_changed_since_goes_up_again(writer):
     with writer.streaming() as stream:
         stream.started(1)
@@ -225,7 +239,7 @@ def test_a_name_that_becomes_a_link_after_a_look_leads_nowhere(writer, tmp_path)
     (writer.folder / "deep").mkdir()
     (writer.folder / "deep" / "a").write_text("secret")
     file = writer.folder / "deep" / "a"
-    ready = module._Ready(file, "stream/deep/a", 0, EVERYTHING[0], module._mark(file))
+    ready = module._Ready(file, "stream/deep/a", 0, EVERYTHING[0], module._Mark.of(file.lstat()))
     with module._finished(ready, writer.folders.output) as opened:
         assert opened is not None
     file.rename(secret / "a")  # the very file, but elsewhere
