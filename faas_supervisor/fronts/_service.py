@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from faas_supervisor.answer import Recorder, explanation
 from faas_supervisor.call import Call, Client
 from faas_supervisor.errors import NoSpace
+from faas_supervisor.fronts._classic import combines
 from faas_supervisor.fronts._streams import Descriptor
 from faas_supervisor.invocation import invoke
 from faas_supervisor.publish import tell
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from faas_supervisor.result import Result
     from faas_supervisor.stop import Stop
 
-__all__ = ["Answer", "Request", "Service", "combines"]
+__all__ = ["Answer", "Request", "Service"]
 
 # RFC 9110, 6.4.1 and 15: these have no content, whatever the script wrote.
 _WITHOUT_BODY: Final = frozenset({204, 205, 304})
@@ -115,11 +116,6 @@ class Service:
     def close(self) -> None:
         """Free what is held."""
         self._resident.close()
-
-
-def combines(environment: Mapping[str, str]) -> bool:
-    """Whether the script's standard error is part of the answer, by the rule of the classic watchdog."""
-    return (environment.get("combine_output") or "true") == "true"
 
 
 def _succeeded(result: Result, body: Path) -> Answer:

@@ -6,12 +6,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.errors import EventError
+from faas_supervisor.errors import EventError, NoSpace
+from faas_supervisor.events import LARGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
     from typing import IO
 
-__all__ = ["Descriptor", "ensure_open", "forget_broken", "read_event"]
+__all__ = ["Descriptor", "ensure_open", "forget_broken", "read_event", "receive"]
 
 _PIECE: Final = 1024 * 1024
 
@@ -52,6 +55,31 @@ def forget_broken() -> None:
             sink = os.open(os.devnull, os.O_WRONLY)
             os.dup2(sink, stream.fileno())
             os.close(sink)
+
+
+def receive(stream: IO[bytes], folder: Callable[[], Path]) -> bytes | Path:
+    """Read an event to its end; one that is too large to be searched for anything goes into a file in `folder`.
+
+    Raises:
+        NoSpace: There is no room for it.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    while size <= LARGEST and (piece := stream.read(_PIECE)):
+        pieces.append(piece)
+        size += len(piece)
+    if size <= LARGEST:
+        return b"".join(pieces)
+    file = folder() / "event"
+    try:
+        with file.open("xb") as target:
+            target.writelines(pieces)
+            pieces.clear()
+            while piece := stream.read(_PIECE):
+                target.write(piece)
+    except OSError as error:
+        raise NoSpace(f"the event can't be kept: {error}") from error
+    return file
 
 
 def read_event(stream: IO[bytes]) -> bytes:

@@ -7,13 +7,18 @@ import io
 import json
 import os
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from faas_supervisor import resident
 from faas_supervisor.errors import Failure, SupervisorError, Terminated
 from faas_supervisor.stop import Stop
+from faas_supervisor.storage import _store as store_module
+from faas_supervisor.storage._store import Stores
+from tests.servers import s3_client
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -204,3 +209,120 @@ class TestAtOnce:
         served.ask(b"x")
         (folder,) = served.requests.iterdir()
         assert {entry.name for entry in folder.iterdir()} <= {"body", "answer"}
+
+
+class TestLargeBodies:
+    def test_reach_the_script_without_a_copy(self, served):
+        """The file that the front wrote is the input file: moved, not copied."""
+        served.script('stat -c "%i %s" "$INPUT_FILE_PATH"')
+        body = bytes(range(256)) * (17 * 4096)
+        folder = served.requests / "0"
+        numbers = []
+        answer = served.service.answer
+
+        def noted(request, given):
+            numbers.append((folder / "body").stat().st_ino)
+            return answer(request, given)
+
+        served.service.answer = noted
+        inode, size = served.ask(body)[1].split()
+        assert (int(inode), int(size)) == (numbers[0], len(body))
+
+
+class TestStays:
+    def test_nothing_is_left_of_a_thousand_invocations(self, served):
+        served.config["output"] = [{"storage_provider": "file.local", "path": "out"}]
+        served.config["storage_providers"] = {"file": {"local": {"root": str(served.storage)}}}
+        served.script('cp "$INPUT_FILE_PATH" "$TMP_OUTPUT_DIR"')
+
+        def held():
+            return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+        for _ in range(20):
+            served.ask(b"x")
+        before = held()
+        with ThreadPoolExecutor(4) as pool:
+            for answer, _ in pool.map(lambda _: served.ask(b"x"), range(1000)):
+                assert answer.status == 200
+        until = time.monotonic() + 30
+        while held() > before and time.monotonic() < until:
+            time.sleep(0.05)
+        assert held() <= before
+
+    def test_a_changed_configuration_holds_from_the_next_request(self, served):
+        served.config["environment"] = {"variables": {"A": "one"}}
+        served.script("echo $A")
+        assert served.ask(b"x")[1] == b"one\n"
+        served.config["environment"] = {"variables": {"A": "other"}}
+        served.write()
+        assert served.ask(b"x")[1] == b"other\n"
+
+    def test_a_warm_script_stays_and_goes_with_its_configuration(self, served):
+        served.config.update(warm=True, environment={"variables": {"A": "one"}})
+        loop = (
+            'while read -r line; do . "$WARM_ENVIRONMENT"; echo "$A $$ $Http_Query"; echo \'{"status": 0}\' >&4; done'
+        )
+        served.script(loop)
+        first, second = (served.ask(b"x", Http_Query=query)[1].split() for query in ("a", "b"))
+        assert (first[0], first[2], second[2]) == (b"one", b"a", b"b")
+        assert first[1] == second[1]
+        served.config["environment"] = {"variables": {"A": "other"}}
+        served.write()
+        third = served.ask(b"x")[1].split()
+        assert third[0] == b"other"
+        assert third[1] != first[1]
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(first[1]), 0)
+
+
+class TestCredentials:
+    """Two keys of a real server; what a secret's files hold decides which one is used."""
+
+    def mount(self, served, key, secret):
+        folder = served.secrets / "minio.default"
+        folder.mkdir(exist_ok=True)
+        for name, value in (("accessKey", key), ("secretKey", secret)):
+            (folder / f"{name}.new").write_text(value)
+            (folder / f"{name}.new").replace(folder / name)
+
+    @pytest.fixture
+    def stored(self, served, seaweedfs, new_bucket):
+        bucket = new_bucket(seaweedfs)
+        s3_client(seaweedfs).put_object(Bucket=bucket, Key="in/a", Body=b"hello")
+        served.config["storage_providers"] = {"minio": {"default": {"endpoint": seaweedfs.url}}}
+        served.script('cat "$INPUT_FILE_PATH"')
+        self.mount(served, seaweedfs.access_key, seaweedfs.secret_key)
+        one = {"eventSource": "minio:s3", "s3": {"bucket": {"name": bucket}, "object": {"key": "in%2Fa"}}}
+        return json.dumps({"EventName": "s3:ObjectCreated:Put", "Records": [one]}).encode()
+
+    def test_rotated_ones_are_used_from_the_next_request(self, served, stored, seaweedfs):
+        assert served.ask(stored)[1] == b"hello"
+        self.mount(served, "no-such-key", "no-such-secret")
+        answer, body = served.ask(stored)
+        assert answer.status == 500
+        assert body.startswith(b"exit status 114\n"), body
+        self.mount(served, seaweedfs.access_key, seaweedfs.secret_key)
+        assert served.ask(stored)[1] == b"hello"
+
+    def test_clients_stay_open_between_requests(self, served, stored, monkeypatch):
+        made = []
+        opened = Stores._opened
+        monkeypatch.setattr(Stores, "_opened", lambda self, name: made.append(name) or opened(self, name))
+        for _ in range(5):
+            assert served.ask(stored)[1] == b"hello"
+        assert made == ["minio.default"]
+
+    def test_a_refusal_has_them_read_again_once(self, served, stored, monkeypatch):
+        """As where files change without their times, or a token was renewed between two looks."""
+        assert served.ask(stored)[1] == b"hello"
+        self.mount(served, "no-such-key", "no-such-secret")
+        assert served.ask(stored)[0].status == 500
+        monkeypatch.setattr(resident, "_state", lambda _: served.service._resident._current.state)
+        monkeypatch.setattr(store_module, "_RENEWAL_APART", 0.0)
+        served.service._resident._current.opened.stores._open["minio.default"]._refused_until = 0.0
+        self.mount(served, *self.good)
+        assert served.ask(stored)[1] == b"hello"
+
+    @pytest.fixture(autouse=True)
+    def _good(self, seaweedfs):
+        self.good = (seaweedfs.access_key, seaweedfs.secret_key)
