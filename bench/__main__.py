@@ -17,12 +17,14 @@ from bench.decoding import measure_decoding
 from bench.measure import Failed, race
 from bench.report import Circumstances, case_section, decoding_section, replaced
 from bench.science import onedata, webdav
+from bench.serving import measure_serving
 from tests.servers import seaweedfs
 
 PAGE = tools.ROOT / "docs" / "benchmarks.md"
 DECODING = "e"
 SCIENCE = {"f": webdav, "g": onedata}
-CASES = f"abcd{DECODING}{''.join(SCIENCE)}"
+SERVING = "h"
+CASES = f"abcd{DECODING}{''.join(SCIENCE)}{SERVING}"
 
 
 def main() -> None:
@@ -59,6 +61,8 @@ def _measure(runs: int, wanted: str) -> list[str]:
             if letter in wanted:
                 with running(folder, large_object()) as case:
                     sections.append(_raced(letter, case, runs, folder))
+        if SERVING in wanted:
+            sections.append(measure_serving(runs, folder))
     return sections
 
 
