@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 import re
 import signal
@@ -285,3 +287,35 @@ def test_an_answer_never_holds_our_log(tmp_path):
         response = watchdog.request("POST", "/", b"only this")
         assert response.body == b"only this"
         assert os.path.lexists(watchdog.lock)
+
+
+@pytest.mark.parametrize("believed", [False, True], ids=["a caller's header", "the container's variable"])
+def test_no_header_of_a_caller_leads_our_transfers_to_a_proxy(tmp_path, believed):
+    store = '{endpoint: "http://store.invalid", access_key: accesskey1, secret_key: secretkey1}'
+    config = f"""\
+name: function
+output: [{{storage_provider: minio.default, path: bucket/out}}]
+transfer_deadline: 1s
+storage_providers: {{minio: {{default: {store}}}}}
+"""
+    asked = threading.Event()
+
+    def hang_up(proxy):
+        with contextlib.suppress(OSError):
+            while True:
+                proxy.accept()[0].close()
+                asked.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        thread = threading.Thread(target=hang_up, args=(proxy,))
+        thread.start()
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        settings = {"FUNCTION_CONFIG": base64.b64encode(config.encode()).decode()}
+        if believed:
+            settings["http_proxy"] = address
+        script = '#!/bin/sh\necho x > "$TMP_OUTPUT_DIR/x"\n'
+        with started(tmp_path, in_process=True, script=script, **settings) as watchdog:
+            assert watchdog.request("POST", "/", b"data", {"Proxy": address}).status == 500
+        proxy.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE)
+    assert asked.is_set() is believed
