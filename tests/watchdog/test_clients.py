@@ -98,6 +98,16 @@ class TestSlowness:
             assert (response.status, response.headers["connection"]) == (400, "close")
             eventually(lambda: watchdog.leftovers == [], "the end of the folder")
 
+    def test_a_body_that_is_there_when_all_places_are_taken_is_refused(self, tmp_path, sleeper):
+        with started(tmp_path, script=sleeper, max_inflight="1") as watchdog:
+            with watchdog.connected() as slow, watchdog.connected() as busy:
+                slow.sendall(b"POST /?0 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nha")
+                eventually(lambda: watchdog.leftovers, "the folder of the request")
+                busy.sendall(b"GET /?600 HTTP/1.1\r\nHost: x\r\n\r\n")
+                pid_in(tmp_path / "script")
+                slow.sendall(b"lf")
+                assert answer(slow).status == 429
+
     def test_a_connection_that_says_nothing_is_closed(self, tmp_path):
         with started(tmp_path, read_timeout="1") as watchdog, watchdog.connected() as connection:
             assert connection.recv(1) == b""
@@ -151,6 +161,15 @@ class TestScripts:
                 response = watchdog.get("/")
                 assert response.status == 200
                 eventually(lambda pid=int(response.body): not alive(pid), "the end of the child")
+
+    def test_one_whose_child_has_left_its_session_is_ended_with_it_while_others_run(self, tmp_path, sleeper):
+        stray = '#!/bin/sh\nif test "$Http_Query" = stray; then setsid sleep 600 & echo $!; exit; fi\n'
+        with started(tmp_path, script=sleeper.replace("#!/bin/sh\n", stray)) as watchdog, watchdog.connected() as busy:
+            busy.sendall(b"GET /?600 HTTP/1.1\r\nHost: x\r\n\r\n")
+            other = pid_in(tmp_path / "child")
+            left = int(watchdog.get("/?stray").body)
+            eventually(lambda: not alive(left), "the end of the child")
+            assert alive(other)
 
     def test_one_that_floods_is_answered_from_the_disk(self, tmp_path):
         script = "#!/bin/sh\nhead -c 300000000 /dev/zero\n"
@@ -272,6 +291,12 @@ class TestHarm:
                     connection.sendall(b"20000\r\n" + b"x" * 0x20000 + b"\r\n")
             assert answer(connection).status == 413
         eventually(lambda: watchdog.leftovers == [], "the end of the folder")
+
+    def test_a_client_that_sends_what_is_too_large_is_heard_out(self, watchdog):
+        with watchdog.connected() as connection:
+            connection.sendall(HEAD + b"Content-Length: 3500000\r\n\r\n" + bytes(3_500_000))
+            assert answer(connection).status == 413
+            assert connection.recv(1) == b""  # the end, not a reset, with which the answer might be lost
 
     def test_a_client_that_asks_first_need_not_send_what_is_too_large(self, watchdog):
         response = watchdog.raw(HEAD + b"Content-Length: 2000000\r\nExpect: 100-continue\r\n\r\n")
