@@ -44,6 +44,8 @@ def stock() -> Path:
         modules = [word for name in _PACKAGES for word in ("--collect-submodules", f"faas_supervisor{name}")]
         others = ["--exclude-module", "pytest", "--hidden-import", "yaml"]
         _run([_TOOLS, "-m", "PyInstaller", "--log-level", "ERROR", *modules, *others, "supervisor.py"], folder)
+        (starter,) = FROZEN.glob("_internal-*/starter")  # not Python, and nothing of PyInstaller's
+        shutil.copy(starter, program.parent / "_internal")
     return program
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.builds import FROZEN
 from bench.measure import Failed, Measured, Usage
-from bench.tools import ROOT
+from bench.tools import OURS, ROOT
 from tests.containers import Containers, Mount
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _run(containers: Containers, contestant: Contestant) -> Usage:
         Mount(str(FROZEN), FROZEN),
         Mount(str(ROOT / ".bench"), ROOT / ".bench"),
         Mount(str(ROOT / "build" / "bench"), ROOT / "build" / "bench"),
+        Mount(str(OURS), OURS),  # the peers' Python is a link to this one
         Mount(sys.base_prefix, Path(sys.base_prefix)),
     ]
     ended = containers.run(
