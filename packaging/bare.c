@@ -108,7 +108,7 @@ static bool is_trusted(const char *folder, bool private)
     return known || unusable(folder, "belongs to somebody else");
 }
 
-static bool can_hold(const char *parent)
+static bool can_hold(const char *parent, bool private)
 {
     struct statvfs system;
     struct stat it;
@@ -116,7 +116,8 @@ static bool can_hold(const char *parent)
         return unusable(parent, strerror(errno));
     if ((system.f_flag & ST_NOEXEC) != 0)
         return unusable(parent, "is mounted noexec");
-    if ((it.st_mode & S_IWOTH) != 0 && (it.st_mode & S_ISVTX) == 0)
+    /* Beside the file itself it is as good a place as that: whoever may rename there could have replaced the file. */
+    if (private && (it.st_mode & S_IWOTH) != 0 && (it.st_mode & S_ISVTX) == 0)
         return unusable(parent, "anybody may rename folders in it");
     return true;
 }
@@ -192,7 +193,7 @@ static char *folder_at(const char *place, const char *name, bool private)
 {
     char *target = text("%s/%s", place, name);
     struct stat it;
-    if (can_hold(place) && (lstat(target, &it) == 0 ? is_trusted(target, private) : make(target, private)))
+    if (can_hold(place, private) && (lstat(target, &it) == 0 ? is_trusted(target, private) : make(target, private)))
         return target;
     free(target);
     return NULL;
