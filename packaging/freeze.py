@@ -41,7 +41,8 @@ def main() -> None:
     try:
         folder = freeze(work, epoch)
         _empty(dist)
-        make_artifacts(folder.rename(dist / "supervisor"), dist, epoch)
+        # Not a rename: the two may be on different file systems.
+        make_artifacts(Path(shutil.move(folder, dist / "supervisor")), dist, epoch)
     except BuildError as error:
         sys.exit(f"freeze: {error}")
     except subprocess.CalledProcessError as error:
