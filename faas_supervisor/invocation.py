@@ -17,19 +17,25 @@ from faas_supervisor.call import Once, credential_variables, find_script, transf
 from faas_supervisor.errors import SupervisorError, printable
 from faas_supervisor.logs import emit, log
 from faas_supervisor.planning import make_plan
-from faas_supervisor.publish import upload_result
+from faas_supervisor.publish import upload_logs, upload_result
+from faas_supervisor.recording import Recording
 from faas_supervisor.report import Report, RunReport
 from faas_supervisor.staging import stage_in, stage_out, streaming
 from faas_supervisor.values import value
 from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from faas_supervisor.call import Call, Means, Opened
     from faas_supervisor.config import Function
     from faas_supervisor.events import Event
     from faas_supervisor.planning import Run
     from faas_supervisor.result import Result, RunResult
+    from faas_supervisor.script import Sink
     from faas_supervisor.storage._transfer import Transfer
+    from faas_supervisor.stream import Stream
     from faas_supervisor.workspace import Folders
 
 __all__ = ["invoke"]
@@ -73,7 +79,7 @@ def _invoke(call: Call, means: Means, report: Report) -> None:
                 report.add(invocation.process(run, folders))
             if call.stop.is_set() and report.failed:
                 break  # the others would only say the same
-        if function.result is not None:
+        if function.result is not None and not call.stop.is_set():
             with report.phase("publish"):
                 upload_result(
                     report.result(),
@@ -98,45 +104,12 @@ class _Invocation:
 
     def process(self, run: Run, folders: Folders) -> RunResult:
         """Take one run through its three steps; what goes wrong concerns this run only."""
-        report, stop, stores = RunReport(printable(run.label)), self.call.stop, self.opened.stores
+        report, stores = RunReport(printable(run.label)), self.opened.stores
         try:
             with report.phase("stage_in"):
                 files = stage_in(run, folders, stores, self.transfer, report)
-            with answering(run, folders, self.call, self.function, report) as (stdout, stderr):
-                streamed = streaming(
-                    self.function.stream, run, folders, stores=stores, transfer=self.transfer, report=report
-                )
-                with report.phase("script"), streamed as stream:
-                    environment = script.script_environment(
-                        self.call.environment,
-                        variables=self.function.environment,
-                        secrets=credential_variables(self.function),
-                        event=self.event,
-                        run=run,
-                        files=files,
-                        folders=folders,
-                    )
-                    report.starting(self.argv)
-                    watches = () if stream is None else (stream,)
-                    try:
-                        outcome = script.run_limited(
-                            self.argv,
-                            environment,
-                            by=self.opened.run,
-                            limits=self.function.limits,
-                            guard=self.function.memory_guard,
-                            output=folders.output,
-                            stdout=stdout,
-                            stderr=stderr,
-                            stop=stop,
-                            watches=watches,
-                        )
-                        report.ended(outcome)
-                    except SupervisorError as error:
-                        # Ended before its time: what it wrote may be wanted all the same.
-                        if error.outcome is None or stop.is_set():
-                            raise
-                        report.fail(error)
+            with answering(run, folders, self.call, self.function, report) as sinks:
+                stream = self._run_script(run, folders, files, sinks, report)
                 with report.phase("stage_out"):
                     if not report.failed or self.function.upload_on == "always":
                         stage_out(run, folders, stores, self.transfer, report, stream=stream)
@@ -145,3 +118,62 @@ class _Invocation:
         except SupervisorError as error:
             report.fail(error)
         return report.result()
+
+    def _run_script(
+        self, run: Run, folders: Folders, files: Sequence[Path], sinks: tuple[Sink, Sink], report: RunReport
+    ) -> Stream | None:
+        """Run the script, and return what uploaded its outputs meanwhile.
+
+        What ended it before its time is noted in `report`: its outputs may be wanted all the same.
+        """
+        function, stop = self.function, self.call.stop
+        streamed = streaming(
+            function.stream, run, folders, stores=self.opened.stores, transfer=self.transfer, report=report
+        )
+        keeping = Recording(
+            sinks, folders.private, tail=function.log_tail, files=function.logs is not None, warn=report.warn
+        )
+        with report.phase("script"), streamed as stream, keeping as recording:
+            environment = script.script_environment(
+                self.call.environment,
+                variables=function.environment,
+                secrets=credential_variables(function),
+                event=self.event,
+                run=run,
+                files=files,
+                folders=folders,
+            )
+            report.starting(self.argv)
+            try:
+                outcome = script.run_limited(
+                    self.argv,
+                    environment,
+                    by=self.opened.run,
+                    limits=function.limits,
+                    guard=function.memory_guard,
+                    output=folders.output,
+                    stdout=recording.stdout,
+                    stderr=recording.stderr,
+                    stop=stop,
+                    watches=() if stream is None else (stream,),
+                    grace=function.kill_grace,
+                )
+                report.ended(outcome)
+            except SupervisorError as error:
+                if error.outcome is None or stop.is_set():
+                    raise
+                report.fail(error)
+            finally:
+                report.log_tail = recording.tail()
+        if function.logs is not None:
+            with report.phase("publish"):
+                name = run.items[0].record.name
+                upload_logs(
+                    recording.files,
+                    target=function.logs,
+                    name=name,
+                    stores=self.opened.stores,
+                    transfer=self.transfer,
+                    report=report,
+                )
+        return stream

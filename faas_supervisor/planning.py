@@ -88,8 +88,9 @@ def make_plan(event: Event, function: Function, spec: Specs) -> Plan:
     else:
         runs = tuple(Run((item,), outputs) for item, outputs in items)
     needed = dict.fromkeys(name for run in runs for name in _providers(run))
-    if function.result is not None:
-        needed[function.result.provider] = None
+    for target in (function.result, function.logs):
+        if target is not None:
+            needed[target.provider] = None
     return Plan(runs, tuple(needed))
 
 

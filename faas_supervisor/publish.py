@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from typing import TYPE_CHECKING, Final
@@ -9,19 +10,21 @@ from typing import TYPE_CHECKING, Final
 from faas_supervisor.errors import NoSpace, SupervisorError
 from faas_supervisor.logs import emit, log
 from faas_supervisor.result import termination_message, to_document, to_json
+from faas_supervisor.secrets import masked
 from faas_supervisor.storage._names import join
 from faas_supervisor.storage._parallel import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from faas_supervisor.config import Target
+    from faas_supervisor.report import RunReport
     from faas_supervisor.result import Result
     from faas_supervisor.storage._store import Store, Stores
     from faas_supervisor.storage._transfer import Transfer, Transferred
 
-__all__ = ["announce", "tell", "upload_result"]
+__all__ = ["announce", "tell", "upload_logs", "upload_result"]
 
 # OSCAR 4.1.2 ends the command of a Job with a `mount:` by `;echo "I finish" > /tmpfolder/finish-file;`, and nothing
 # makes that folder: the Job's status would always be that of a shell which fails to write there.
@@ -53,6 +56,22 @@ def upload_result(result: Result, *, target: Target, name: str, file: Path, stor
             raise outcome
 
 
+def upload_logs(
+    files: Sequence[Path], *, target: Target, name: str, stores: Stores, transfer: Transfer, report: RunReport
+) -> None:
+    """Upload the script's output into the folder `target`, as `<name>.stdout.log` and `<name>.stderr.log`.
+
+    What fails is noted in `report`.
+    """
+
+    def move(file: Path) -> Transferred:
+        return transfer.upload(stores.open(target.provider), file, join(target.path, f"{name}.{file.name}"))
+
+    for file, outcome in in_parallel(move, files, width=transfer.files, stop=transfer.stop):
+        if isinstance(outcome, SupervisorError):
+            report.fail(outcome, "upload.failed", provider=target.provider, file=file.name)
+
+
 def announce(result: Result, environment: Mapping[str, str]) -> None:
     """Write the termination message, where there is a place for it, and the last line of the log.
 
@@ -73,7 +92,10 @@ def announce(result: Result, environment: Mapping[str, str]) -> None:
 def tell(result: Result) -> None:
     """Write the line of the log that says what became of an event."""
     level = logging.ERROR if result.status == "failed" else logging.INFO
-    emit(level, "result", f"result {to_json(result)}", result=to_document(result))
+    # Without the end of the script's output, which the log shows a few lines above.
+    document = to_document(result)
+    line = json.dumps(masked(document), ensure_ascii=False)
+    emit(level, "result", f"result {line}", result=document)
 
 
 def _make_last_word() -> None:

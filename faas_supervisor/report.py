@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from faas_supervisor.errors import ConfigurationError, Failure, LimitExceeded, SupervisorError
 from faas_supervisor.logs import emit, log
 from faas_supervisor.result import Result, RunResult, Tally
+from faas_supervisor.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,6 +55,7 @@ class RunReport(_Clock):
         self.warnings: list[str] = []
         self.outcome: Outcome | None = None
         self.response: Response | None = None
+        self.log_tail = ""
         self._error: SupervisorError | None = None
         self._cut_short = False
 
@@ -120,6 +122,7 @@ class RunReport(_Clock):
             warnings=tuple(self.warnings),
             response=self.response,
             limit=self._limit(),
+            log_tail=self.log_tail,
         )
 
     def _limit(self) -> Mapping[str, object] | None:
@@ -141,7 +144,11 @@ class Report(_Clock):
         self._error: SupervisorError | None = None
 
     def add(self, run: RunResult) -> None:
-        """Add a record that is done with."""
+        """Add a record that is done with. Of many only one tail is told: of the first that failed, else the last."""
+        if self.failed:
+            run = replace(run, log_tail="")
+        elif self._runs:
+            self._runs[-1] = replace(self._runs[-1], log_tail="")
         self._runs.append(run)
 
     def fail(self, error: SupervisorError) -> None:

@@ -64,6 +64,7 @@ class RunResult:
     warnings: tuple[str, ...] = ()
     response: Response | None = None
     limit: Mapping[str, object] | None = None
+    log_tail: str = ""
 
 
 @value
@@ -106,11 +107,13 @@ class Result:
 
 def to_json(result: Result) -> str:
     """Return the result as one line of JSON, secrets masked. `docs/result.md` describes every key."""
-    return json.dumps(masked(to_document(result)), ensure_ascii=False)
+    return json.dumps(masked({**to_document(result), "log_tail": _log_tail(result)}), ensure_ascii=False)
 
 
 def termination_message(result: Result, limit: int = _TERMINATION_BYTES) -> bytes:
     """Return the result in at most `limit` bytes: the lists go first, then the details; the reason stays.
+
+    What room is left is for the end of the script's output.
 
     Source of the limit: Kubernetes, "Determine the Reason for Pod Failure".
     """
@@ -118,9 +121,8 @@ def termination_message(result: Result, limit: int = _TERMINATION_BYTES) -> byte
     for dropped in ((), ("inputs", "outputs"), ("runs",), ("phases", "usage", "warnings")):
         for key in dropped:
             document.pop(key, None)
-        text = _encoded(document)
-        if len(text) <= limit:
-            return text
+        if len(_encoded(document)) <= limit:
+            return _with_tail(document, _log_tail(result), limit)
     head = {key: document[key] for key in ("status", "failure", "exit_code", "signal")}
     reason = mask(result.reason)[:limit]
     while True:
@@ -131,13 +133,29 @@ def termination_message(result: Result, limit: int = _TERMINATION_BYTES) -> byte
         reason = reason[: -max(1, (len(text) - limit) // 6)]
 
 
+def _with_tail(document: dict[str, Any], tail: str, limit: int) -> bytes:
+    """Return `document` with as much of the end of `tail` as there is room for, beginning with a whole line."""
+    tail = tail[-limit:]
+    while tail:
+        text = _encoded({**document, "log_tail": tail})
+        if len(text) <= limit:
+            return text
+        tail = tail[max(1, (len(text) - limit) // 6) :]  # as above
+        tail = tail.partition("\n")[2] or tail
+    return _encoded(document)
+
+
+def _log_tail(result: Result) -> str:
+    return next((run.log_tail for run in result.runs if run.log_tail), "")
+
+
 def _encoded(document: dict[str, Any]) -> bytes:
     # JSON may hold the bytes of a name that aren't UTF-8 as escaped surrogates, UTF-8 may not.
     return json.dumps(masked(document), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def to_document(result: Result) -> dict[str, Any]:
-    """Return the result as a JSON document, secrets not masked yet."""
+    """Return the result as a JSON document, secrets not masked yet, and without the script's output."""
     runs = result.runs
     return {
         "supervisor": __version__,

@@ -30,14 +30,17 @@ def command(provider: str, path: str, config: Path | None, script: Path | None, 
     from faas_supervisor.call import Call  # noqa: PLC0415  # after --help
     from faas_supervisor.fronts._streams import Descriptor  # noqa: PLC0415
     from faas_supervisor.fronts.listen import listen  # noqa: PLC0415
+    from faas_supervisor.stop import Stop  # noqa: PLC0415
 
+    stop = Stop()
     call = Call(
         b"",
         environment(log_format=log_format),
-        stdout=Descriptor(1),
-        stderr=Descriptor(2),
+        stdout=Descriptor(1, stop),
+        stderr=Descriptor(2, stop),
         config=config,
         script=script,
+        stop=stop,
     )
     with errors_shown():
         logging.captureWarnings(capture=True)

@@ -47,16 +47,19 @@ def command(  # noqa: PLR0917  # one for each option
     """
     from faas_supervisor.call import Call  # noqa: PLC0415  # after --help
     from faas_supervisor.fronts._streams import Descriptor  # noqa: PLC0415
+    from faas_supervisor.stop import Stop  # noqa: PLC0415
 
+    stop = Stop()
     with errors_shown():
         call = Call(
             read_file(event),
             environment(log_format=log_format, **limit),
-            stdout=Descriptor(1),
-            stderr=Descriptor(2),
+            stdout=Descriptor(1, stop),
+            stderr=Descriptor(2, stop),
             config=config,
             script=script,
             storage=storage,
+            stop=stop,
         )
         sys.exit(_dry(call) if dry_run else _run(call))
 

@@ -19,6 +19,7 @@ from faas_supervisor.config._kinds import (
     Kind,
     choice,
     count,
+    upto,
 )
 from faas_supervisor.config._limits import LIMIT, LIMITS, THRESHOLD
 from faas_supervisor.config._model import DEFAULT_ID, Input, Output, Target
@@ -281,6 +282,22 @@ KEYS: Final = (
         "combine_output",
         BOOLEAN,
         "`true`: the script's standard error is part of its answer.",
+    ),
+    _ours(
+        "kill_grace",
+        DURATION,
+        "How long the script, and whoever descends from it, may take to end after SIGTERM. Then it is killed.",
+    ),
+    _ours(
+        "log_tail",
+        upto(2**20),
+        "How much of the end of the script's output is kept for the result.",
+    ),
+    _ours(
+        "logs",
+        Kind("a mapping", _target, structured=True),
+        "Where the script's output is written, as `<name of the input>.stdout.log` and `.stderr.log`, also when it "
+        "failed.",
     ),
     _ours(
         "stream",

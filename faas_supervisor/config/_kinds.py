@@ -31,6 +31,7 @@ __all__ = [
     "count",
     "kind_of",
     "scalar",
+    "upto",
 ]
 
 _Read: TypeAlias = "Callable[[Node, str, Findings], Any]"
@@ -122,6 +123,18 @@ def _quantity(text: str) -> int:
     if not size:
         raise Invalid("must be more than 0")
     return size
+
+
+def upto(most: int) -> Kind:
+    """Return the kind of amounts of bytes from 0 to `most`."""
+
+    def convert(text: str) -> int:
+        size = amount(text)
+        if size > most:
+            raise Invalid(f"must be at most {most} bytes, not {shown(text)}")
+        return size
+
+    return scalar(f"an amount of bytes, at most {most // 2**20}Mi", convert)
 
 
 _DURATION_PART: Final = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)"

@@ -107,6 +107,9 @@ class Function:
         input_check: Whether a record outside the configured inputs is an error or a warning.
         result: Where the result of each invocation is written; None for nowhere.
         combine_output: Whether the script's standard error is part of its answer.
+        kill_grace: Seconds that the script has after SIGTERM, before it is killed.
+        log_tail: Bytes of the end of the script's output that are kept for the result.
+        logs: Where the script's output is written; None for nowhere.
         stream: The folder below the output folder whose files go up while the script runs; empty for none.
         skip_existing: Whether an output is left alone that the store proves to hold already.
         warm: Whether the script stays, and takes one run after the other.
@@ -140,6 +143,9 @@ class Function:
     input_check: Literal["error", "warn"] = "error"
     result: Target | None = None
     combine_output: bool = True
+    kill_grace: float = 10.0
+    log_tail: int = 64 * 1024
+    logs: Target | None = None
     stream: str = ""
     skip_existing: bool = False
     warm: bool = False

@@ -60,7 +60,7 @@ before both. [What happens at each of them](supervision.md#limits).
 _ENTRIES = """\
 ## Entries of `input` and `output`
 
-`result` takes `storage_provider` and `path`. In S3 and MinIO the first segment of a path is the bucket.
+`result` and `logs` take `storage_provider` and `path`. In S3 and MinIO the first segment of a path is the bucket.
 """
 
 _PROVIDERS = """\

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
+    from faas_supervisor.stop import Stop
+
 __all__ = ["Descriptor", "ensure_open", "forget_broken", "read_event", "receive"]
 
 _PIECE: Final = 1024 * 1024
@@ -22,11 +26,19 @@ _PIECE: Final = 1024 * 1024
 _LARGEST_EVENT: Final = 512 * 1024 * 1024
 
 
-class Descriptor:
-    """Writes to a file descriptor; when nobody reads any more, the rest is dropped."""
+# How long a reader who takes nothing is waited for when everything has to end.
+_LAST_PATIENCE: Final = 2.0
 
-    def __init__(self, number: int) -> None:
-        self._number = number
+
+class Descriptor:
+    """Writes to a file descriptor; when nobody reads any more, the rest is dropped.
+
+    A reader who is slow is waited for, but once `stop` is set only for a moment.
+    """
+
+    def __init__(self, number: int, stop: Stop | None = None) -> None:
+        self._stop = stop
+        self._number = number if stop is None else _unblocked(number)
         self.broken = False
 
     def write(self, data: bytes) -> None:
@@ -35,8 +47,33 @@ class Descriptor:
         while rest and not self.broken:
             try:
                 rest = rest[os.write(self._number, rest) :]
+            except BlockingIOError:
+                self.broken = not self._has_room()
             except OSError:
                 self.broken = True
+
+    def _has_room(self) -> bool:
+        """Wait until it takes something, and return whether it does."""
+        poll = select.poll()
+        poll.register(self._number, select.POLLOUT)
+        if self._stop is None:
+            return bool(poll.poll())
+        if not self._stop.is_set():
+            poll.register(self._stop.fileno(), select.POLLIN)
+            if self._number in dict(poll.poll()):
+                return True
+            poll.unregister(self._stop.fileno())
+        return bool(poll.poll(1000 * _LAST_PATIENCE))
+
+
+def _unblocked(number: int) -> int:
+    """Return a descriptor of ours for the same pipe that never blocks; others who share the pipe are not concerned."""
+    try:
+        if stat.S_ISFIFO(os.fstat(number).st_mode):
+            return os.open(f"/proc/self/fd/{number}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # closed, no /proc, or another user's
+        pass
+    return number
 
 
 def ensure_open() -> None:

@@ -12,11 +12,13 @@ from faas_supervisor.call import Call
 from faas_supervisor.errors import SupervisorError
 from faas_supervisor.events import repair
 from faas_supervisor.fronts._classic import client_of, in_time, move_log
+from faas_supervisor.fronts._parent import ended_with_parent
 from faas_supervisor.fronts._signals import signals_for
 from faas_supervisor.fronts._streams import Descriptor, ensure_open, forget_broken, receive
 from faas_supervisor.invocation import invoke
 from faas_supervisor.publish import announce, tell
 from faas_supervisor.report import Report
+from faas_supervisor.stop import Stop
 from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,16 +60,19 @@ def main(environment: Mapping[str, str]) -> int:
             logs.log.info("%s", note)
     else:
         folder = body.parent
+    stop = Stop()
     call = Call(
         body,
         environment,
-        stdout=Descriptor(1),
-        stderr=Descriptor(2),
+        stdout=Descriptor(1, stop),
+        stderr=Descriptor(2, stop),
         headers=request_headers(environment),
         folder=folder,
+        stop=stop,
         client=client,
     )
-    return handle(call, spool)
+    with ended_with_parent(call.stop):
+        return handle(call, spool)
 
 
 def request_headers(environment: Mapping[str, str]) -> dict[str, str]:

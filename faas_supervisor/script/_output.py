@@ -158,17 +158,17 @@ class Output:
         What processes that could not be ended still write is not waited for.
         """
         self._close_ends()
-        if self._wake is None:
+        wake, self._wake = self._wake, None
+        if wake is None:
             return
-        os.eventfd_write(self._wake, 1)
+        os.eventfd_write(wake, 1)
         while self._thread.is_alive():
             before = self._moved()
             self._thread.join(_HURRIED if hurry else _PATIENCE)
             if self._thread.is_alive() and before == self._moved():
                 log.warning("the script's last output is lost: nobody takes it")
                 return  # the thread still uses its descriptors
-        os.close(self._wake)
-        self._wake = None
+        os.close(wake)
 
     def _drain(self, wake: int) -> None:
         poll = select.poll()

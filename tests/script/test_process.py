@@ -7,9 +7,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -19,51 +16,9 @@ import pytest
 from faas_supervisor.errors import Failure, ScriptError, Terminated
 from faas_supervisor.script import _process, run
 from faas_supervisor.stop import Stop
+from tests.script.runs import TIMEOUT, Collected, Ran, alive, python, sh
 
-TIMEOUT = 30
-
-
-class Collected:
-    """A sink that keeps what it gets, and tells when it has got something."""
-
-    def __init__(self):
-        self.pieces = []
-        self.got = threading.Event()
-
-    def write(self, data):
-        self.pieces.append(bytes(data))
-        self.got.set()
-
-    @property
-    def data(self):
-        return b"".join(self.pieces)
-
-
-class Ran:
-    """A finished shell script: how it ended, and what it wrote."""
-
-    def __init__(self, argv, environment=None, **options):
-        self.out, self.err = Collected(), Collected()
-        environment = {"PATH": os.environ["PATH"]} if environment is None else environment
-        self.outcome = run(argv, environment, stdout=self.out, stderr=self.err, **{"stop": Stop(), **options})
-        self.status = self.outcome.status
-
-
-def sh(code, *arguments, **options):
-    return Ran(["/bin/sh", "-c", code, "sh", *arguments], **options)
-
-
-def python(code, *arguments, **options):
-    return Ran([sys.executable, "-c", textwrap.dedent(code), *arguments], **options)
-
-
-def alive(pid):
-    """Whether a process is there and no zombie that nobody has buried yet."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:  # noqa: PTH123
-            return stream.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def wait_until(holds):
@@ -329,31 +284,6 @@ class TestEndingItBeforeItsTime:
             sh(f"touch {tmp_path}/started", stop=stop)
         assert caught.value is reason
         assert list(tmp_path.iterdir()) == []
-
-
-def test_200_megabytes_of_output_need_no_memory():
-    """Measured in a process of its own, whose largest size says it."""
-    code = """
-        import resource, sys
-        from faas_supervisor.script import run
-        from faas_supervisor.stop import Stop
-
-        class Count:
-            total = 0
-            def write(self, data):
-                self.total += len(data)
-
-        out = Count()
-        run(["/bin/sh", "-c", "true"], {}, stdout=out, stderr=out, stop=Stop())
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        outcome = run(["/bin/sh", "-c", "head -c 200000000 /dev/zero; head -c 1000000 /dev/zero >&2"],
-                      {"PATH": "/usr/bin:/bin"}, stdout=out, stderr=out, stop=Stop())
-        print(out.total, outcome.status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, timeout=120)
-    total, status, grown = map(int, done.stdout.split())
-    assert (total, status) == (201_000_000, 0)
-    assert grown < 4096  # KiB
 
 
 def test_a_script_may_be_started_from_any_thread():
