@@ -254,7 +254,7 @@ _told: list[bool] = []
 
 
 def _has_proc() -> bool:
-    if Path("/proc/self/stat").exists():
+    if (_PROC / "self" / "stat").exists():
         return True
     if not _told:
         _told.append(True)
