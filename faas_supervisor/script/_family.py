@@ -138,7 +138,7 @@ class Family:
 
     def descendants(self) -> list[_Process]:
         """Return the descendants that still run, after burying those that don't."""
-        if not self._may_have_any():
+        if not self._leader or not self._may_have_any():
             return []
         # In this order: a script that begins after the listing isn't in it.
         table = _listing()

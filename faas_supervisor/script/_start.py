@@ -186,6 +186,12 @@ class _Child:
             import resource  # noqa: F401, PLC0415  # so that the child finds it loaded
 
     def run(self) -> NoReturn:
+        try:
+            self._run()
+        finally:
+            os._exit(127)  # nothing may come back from here: there would be two of us
+
+    def _run(self) -> None:
         step = 0
         try:
             for act in (self._arrange, self._cgroup, self._oom, self._nice, self._limit, self._exec):
@@ -199,7 +205,6 @@ class _Child:
             number = errno.ENOEXEC
         told = b"".join(part.to_bytes(_INT, sys.byteorder) for part in (step, number))
         os.write(self._status, told)
-        os._exit(127)
 
     def _arrange(self) -> None:
         os.setsid()
