@@ -126,10 +126,8 @@ class _Invocation:
 
         What ended it before its time is noted in `report`: its outputs may be wanted all the same.
         """
-        function, stop = self.function, self.call.stop
-        streamed = streaming(
-            function.stream, run, folders, stores=self.opened.stores, transfer=self.transfer, report=report
-        )
+        function, stop, stores = self.function, self.call.stop, self.opened.stores
+        streamed = streaming(function.stream, run, folders, stores=stores, transfer=self.transfer, report=report)
         keeping = Recording(
             sinks, folders.private, tail=function.log_tail, files=function.logs is not None, warn=report.warn
         )
@@ -172,7 +170,7 @@ class _Invocation:
                     recording.files,
                     target=function.logs,
                     name=name,
-                    stores=self.opened.stores,
+                    stores=stores,
                     transfer=self.transfer,
                     report=report,
                 )
