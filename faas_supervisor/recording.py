@@ -46,9 +46,9 @@ class Tail:
         kept = mask(self._kept.decode("utf-8", "replace")).encode("utf-8", "surrogatepass")
         if len(kept) <= self._size and not self._cut:
             return kept.decode("utf-8", "replace")
-        kept = kept[-self._size :]
-        _, line_break, rest = kept.partition(b"\n")
-        return (rest if line_break and rest else kept).decode("utf-8", "ignore")
+        # One more, which may be the line break before.
+        _, line_break, rest = kept[-self._size - 1 :].partition(b"\n")
+        return (rest if line_break and rest else kept[-self._size :]).decode("utf-8", "ignore")
 
 
 class _File:

@@ -18,7 +18,7 @@ from faas_supervisor.logs import log
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["Family", "forward"]
 
@@ -126,8 +126,9 @@ class Family:
     def kill(self, until: float) -> bool:
         """Kill every descendant, again and again as long as new ones appear, and return whether all have ended."""
         for file in self._cgroup:
-            with contextlib.suppress(OSError):  # cgroup v2 since Linux 5.14
-                (file.parent / "cgroup.kill").write_text("1")
+            if os.getpid() not in _members(file):
+                with contextlib.suppress(OSError):  # cgroup v2 since Linux 5.14
+                    (file.parent / "cgroup.kill").write_text("1")
         while True:
             self.signal(signal.SIGKILL)
             self.signal_others(signal.SIGKILL)
@@ -165,7 +166,9 @@ class Family:
     def _trace(self, table: _Table, *, alone: bool) -> list[_Process]:
         """Return everyone in `table` who comes from this script, the script itself not counted."""
         us, our_session = os.getpid(), os.getsid(0)
-        members = set(self._members())
+        members = {pid for file in self._cgroup for pid in _members(file)}
+        if us in members:  # then the group is not the script's alone
+            members = set()
         mine = {self._leader}
         for one in table.values():
             if one.session in self._sessions or one.pid in members:
@@ -193,11 +196,6 @@ class Family:
         except OSError:  # it has gone, or is another user's
             return False
 
-    def _members(self) -> Iterator[int]:
-        for file in self._cgroup:
-            with contextlib.suppress(OSError):
-                yield from map(int, file.read_text().split())
-
     def _bury(self, one: _Process, table: _Table) -> None:
         """Take note of a dead child of ours; the others are buried by their own parents."""
         if table[one.pid].parent != os.getpid():
@@ -215,6 +213,13 @@ def forward(number: int) -> None:
         running = list(_scripts.leaders.values())
     for family in running:
         family.signal(number)
+
+
+def _members(group: Path) -> set[int]:
+    """Return who is in a cgroup, by its `cgroup.procs`."""
+    with contextlib.suppress(OSError):
+        return set(map(int, group.read_text().split()))
+    return set()
 
 
 def _children() -> set[int] | None:
