@@ -28,6 +28,9 @@ _PROC: Final = Path("/proc")
 _LOOK: Final = 0.05
 _FIRST_LOOK: Final = 0.002
 
+# How often the processes are listed anew when some were missed; more would be a script that forks without end.
+_LISTINGS: Final = 10
+
 _Table = dict[int, "_Process"]
 
 
@@ -141,42 +144,49 @@ class Family:
         """Return the descendants that still run, after burying those that don't."""
         if not self._leader or not self._may_have_any():
             return []
-        # In this order: a script that begins after the listing isn't in it.
-        table = _listing()
+        running: list[_Process] = []
+        for _ in range(_LISTINGS):
+            # In this order: a script that begins after the listing isn't in it.
+            table = _listing()
+            with _scripts.lock:
+                leaders, starting = set(_scripts.leaders), _scripts.starting
+            found = self._trace(table, leaders, alone=len(leaders) + starting == 1)
+            running = [one for one in found if not one.is_dead]
+            self._bury_all(table, leaders, ours=starting == 0)
+            # While processes were listed one by one, a parent may have died after its child was passed by, or was
+            # seen below it. Then the child has become ours.
+            others = table.keys() - {one.pid for one in found}
+            if running or not self._strangers() - others:
+                break
+        return running
+
+    def _strangers(self) -> set[int]:
+        """Return those of our children that we did not start, or not knowingly."""
+        children = _children() or set()
         with _scripts.lock:
-            alone = len(_scripts.leaders) + _scripts.starting == 1
-        mine = self._trace(table, alone=alone)
-        for one in mine:
-            if one.is_dead:
-                self._bury(one, table)
-        return [one for one in mine if not one.is_dead]
+            return children - _scripts.leaders.keys() - (self._before or set())
 
     def _may_have_any(self) -> bool:
         """Whether the costly look at all processes is needed: the script runs, or we have got children from it."""
-        children = _children()
-        if children is None or self._cgroup:
+        if self._cgroup or _children() is None:
             return _has_proc()
-        with _scripts.lock:
-            strangers = children - _scripts.leaders.keys() - (self._before or set())
-        if strangers:
+        if self._strangers():
             return True
         leader = _read(self._leader)
         return leader is not None and not leader.is_dead
 
-    def _trace(self, table: _Table, *, alone: bool) -> list[_Process]:
+    def _trace(self, table: _Table, leaders: set[int], *, alone: bool) -> list[_Process]:
         """Return everyone in `table` who comes from this script, the script itself not counted."""
-        us, our_session = os.getpid(), os.getsid(0)
         members = {pid for file in self._cgroup for pid in _members(file)}
-        if us in members:  # then the group is not the script's alone
+        if os.getpid() in members:  # then the group is not the script's alone
             members = set()
         mine = {self._leader}
         for one in table.values():
-            if one.session in self._sessions or one.pid in members:
+            known = one.session in self._sessions or one.pid in members
+            if known or (
+                self._is_adopted(one, leaders) and ((alone and self._is_new(one)) or self._is_marked(one.pid))
+            ):
                 mine.add(one.pid)
-            elif one.parent == us and one.pid not in _scripts.leaders and one.session != our_session:
-                known = self._before is not None and one.pid not in self._before
-                if (alone and known) or self._is_marked(one.pid):
-                    mine.add(one.pid)
         grown = True
         while grown:
             grown = False
@@ -188,6 +198,14 @@ class Family:
         self._sessions.update(one.session for one in found if not one.is_dead)
         return found
 
+    def _is_adopted(self, one: _Process, leaders: set[int]) -> bool:
+        """Whether somebody is our child that we did not start; all that comes from scripts is in other sessions."""
+        return one.parent == os.getpid() and one.pid not in leaders and one.session != os.getsid(0)
+
+    def _is_new(self, one: _Process) -> bool:
+        """Whether it is known not to have been our child already when the script began."""
+        return self._before is not None and one.pid not in self._before
+
     def _is_marked(self, pid: int) -> bool:
         if not self._mark:
             return False
@@ -196,13 +214,22 @@ class Family:
         except OSError:  # it has gone, or is another user's
             return False
 
-    def _bury(self, one: _Process, table: _Table) -> None:
-        """Take note of a dead child of ours; the others are buried by their own parents."""
-        if table[one.pid].parent != os.getpid():
-            return
-        with contextlib.suppress(ChildProcessError):
-            pid, _, usage = os.wait4(one.pid, os.WNOHANG)
-            if pid:
+    def _bury_all(self, table: _Table, leaders: set[int], *, ours: bool) -> None:
+        """Bury the dead that became our children; those of others are buried by their own parents.
+
+        Of the dead only the session is left to tell whose they were. Without a script that is just being started, whose
+        end somebody else will ask for, it is enough that they are in none of ours.
+        """
+        for one in table.values():
+            if one.is_dead and one.parent == os.getpid() and one.pid not in leaders:
+                mine = one.session in self._sessions
+                if mine or (ours and self._is_new(one) and self._is_adopted(one, leaders)):
+                    self._bury(one.pid)
+
+    def _bury(self, pid: int) -> None:
+        with contextlib.suppress(ChildProcessError):  # another script has
+            buried, _, usage = os.wait4(pid, os.WNOHANG)
+            if buried:
                 self.user += usage.ru_utime
                 self.system += usage.ru_stime
 

@@ -132,7 +132,7 @@ class Orders(RuleBasedStateMachine):
             shutil.rmtree(script.folder)
         assert not _family._scripts.leaders
         assert _family._scripts.starting == 0
-        assert not [pid for pid in _family._children() or () if state(pid) == "Z"]
+        assert not [_family._read(pid) for pid in _family._children() or () if state(pid) == "Z"]
 
 
 @pytest.mark.usefixtures("way")
