@@ -15,16 +15,18 @@ from bench import tools
 from bench.cases import Case, Objects, large_object, make_cases
 from bench.decoding import measure_decoding
 from bench.measure import Failed, race
-from bench.report import Circumstances, case_section, decoding_section, replaced
+from bench.report import Circumstances, case_section, decoding_section, replaced, supervision_section
 from bench.science import onedata, webdav
 from bench.serving import measure_serving
+from bench.supervision import measure_supervision
 from tests.servers import seaweedfs
 
 PAGE = tools.ROOT / "docs" / "benchmarks.md"
 DECODING = "e"
+SUPERVISION = "s"
 SCIENCE = {"f": webdav, "g": onedata}
 SERVING = "h"
-CASES = f"abcd{DECODING}{''.join(SCIENCE)}{SERVING}"
+CASES = f"abcd{DECODING}{''.join(SCIENCE)}{SERVING}{SUPERVISION}"
 
 
 def main() -> None:
@@ -63,6 +65,8 @@ def _measure(runs: int, wanted: str) -> list[str]:
                     sections.append(_raced(letter, case, runs, folder))
         if SERVING in wanted:
             sections.append(measure_serving(runs, folder))
+    if SUPERVISION in wanted:
+        sections.append(supervision_section(SUPERVISION, measure_supervision(runs)))
     return sections
 
 

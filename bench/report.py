@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.cases import Aim, Case
     from bench.decoding import Decoded
     from bench.measure import Measured
+    from bench.supervision import Supervised
 
 MIB = 1024 * 1024
 BEGIN = "<!-- What follows is written by `make bench`; do not edit. -->\n"
@@ -24,6 +25,8 @@ FROZEN_END = "<!-- End of what `make bench-frozen` writes. -->\n"
 
 _MEASURES = {"cpu": "CPU", "wall": "wall time", "peak": "peak memory"}
 _DECODING_AIM = 0.002
+_SUPERVISION_AIM = 0.003
+_OUTPUT_AIM = 500e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,31 @@ def decoding_section(letter: str, events: Sequence[Decoded]) -> str:
     slowest = max(one.cpu for one in events)
     judged = verdict_text("less than 2 ms for 64 KiB", slowest < _DECODING_AIM, f"{slowest * 1000:.2f} ms")
     return "\n".join(["## Decoding", "", text, "", *header, *rows, "", judged, ""])
+
+
+def supervision_section(letter: str, ways: Sequence[Supervised]) -> str:
+    """Return the section on running the script."""
+    text = (
+        "`/bin/true` supervised, beside the same alone (`posix_spawn` and `waitpid`), in a process that runs already; "
+        f"and 1 GiB of standard output, passed on to `/dev/null`. {_alone(letter)}"
+    )
+    header = ["| started by | alone, ms | supervised, ms | added, ms | output, MB/s |", "|---|--:|--:|--:|--:|"]
+    rows = [
+        f"| {one.name} | {one.bare * 1000:.2f} | {one.supervised * 1000:.2f} | {one.overhead * 1000:.2f} "
+        f"| {one.throughput / 1e6:.0f} |"
+        for one in ways
+    ]
+    judged = [
+        _verdict(
+            f"less than 3 ms for `true`, {one.name}",
+            one.overhead < _SUPERVISION_AIM,
+            f"{one.overhead * 1000:.2f} ms",
+        )
+        for one in ways
+    ]
+    slowest = min(one.throughput for one in ways)
+    judged.append(_verdict("at least 500 MB/s of output", slowest >= _OUTPUT_AIM, f"{slowest / 1e6:.0f} MB/s"))
+    return "\n".join(["## Running the script", "", text, "", *header, *rows, "", *judged, ""])
 
 
 def _alone(letter: str, module: str = "bench") -> str:

@@ -7,7 +7,17 @@ import pytest
 from bench.cases import Aim, Case
 from bench.decoding import Decoded
 from bench.measure import Measured, Usage
-from bench.report import BEGIN, END, Circumstances, case_section, decoding_section, replaced, verdict
+from bench.report import (
+    BEGIN,
+    END,
+    Circumstances,
+    case_section,
+    decoding_section,
+    replaced,
+    supervision_section,
+    verdict,
+)
+from bench.supervision import Supervised
 
 MIB = 1024 * 1024
 OURS = Measured("supervisor", [Usage(0.3, 1.0, 60 * MIB), Usage(0.1, 2.0, 50 * MIB), Usage(0.2, 9.0, 70 * MIB)])
@@ -53,6 +63,15 @@ def test_the_decoding_of_the_largest_event_is_judged():
     section = decoding_section("e", [small, large])
     assert "| one | 1.0 | 1 | 0.100 | 0.010 |" in section
     assert "**missed**, 2.10 ms" in section
+
+
+def test_each_way_of_starting_is_judged_and_the_slower_output():
+    ways = [Supervised("starter", 0.001, 0.002, 2e9), Supervised("fork", 0.001, 0.0051, 4e8)]
+    section = supervision_section("s", ways)
+    assert "| starter | 1.00 | 2.00 | 1.00 | 2000 |" in section
+    assert "`true`, starter: reached, 1.00 ms" in section
+    assert "`true`, fork: **missed**, 4.10 ms" in section
+    assert "at least 500 MB/s of output: **missed**, 400 MB/s" in section
 
 
 def test_the_report_replaces_the_former_one():
