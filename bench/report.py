@@ -102,7 +102,7 @@ def supervision_section(letter: str, ways: Sequence[Supervised]) -> str:
         for one in ways
     ]
     judged = [
-        _verdict(
+        verdict_text(
             f"less than 3 ms for `true`, {one.name}",
             one.overhead < _SUPERVISION_AIM,
             f"{one.overhead * 1000:.2f} ms",
@@ -110,7 +110,7 @@ def supervision_section(letter: str, ways: Sequence[Supervised]) -> str:
         for one in ways
     ]
     slowest = min(one.throughput for one in ways)
-    judged.append(_verdict("at least 500 MB/s of output", slowest >= _OUTPUT_AIM, f"{slowest / 1e6:.0f} MB/s"))
+    judged.append(verdict_text("at least 500 MB/s of output", slowest >= _OUTPUT_AIM, f"{slowest / 1e6:.0f} MB/s"))
     return "\n".join(["## Running the script", "", text, "", *header, *rows, "", *judged, ""])
 
 
