@@ -37,6 +37,9 @@ _PROBES: Final = (0.0, 0.2, 2.0, 20.0)
 
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
+# An answer up to this size is read rather than sent from its file.
+_SMALL: Final = 64 * 1024
+
 _SNIFFED: Final = 512
 _BINARY: Final = bytes((*range(9), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)))  # WHATWG, MIME Sniffing, section 3
 
@@ -184,14 +187,21 @@ class Connection:
         """Send an answer, its body from the disk, within `write_timeout`."""
         async with asyncio.timeout(self._settings.write_timeout or None):
             if isinstance(reply.body, bytes):
-                await self._write(self._response(head, reply, len(reply.body), reply.body))
-                await self._write(h11.Data(data=reply.body))
+                await self._send_bytes(head, reply, reply.body)
             else:
                 with reply.body.open("rb") as stream:  # what was just written is in the page cache
                     size = os.fstat(stream.fileno()).st_size
-                    await self._write(self._response(head, reply, size, stream.read(_SNIFFED)))
-                    await self._send_file(stream, size)
+                    if size <= _SMALL:
+                        await self._send_bytes(head, reply, stream.read())
+                    else:
+                        await self._write(self._response(head, reply, size, stream.read(_SNIFFED)))
+                        await self._send_file(stream, size)
             await self._write(h11.EndOfMessage())
+
+    async def _send_bytes(self, head: Head | None, reply: Reply, body: bytes) -> None:
+        """Send a small answer in one piece."""
+        begun = self._protocol.send(self._response(head, reply, len(body), body[:_SNIFFED])) or b""
+        await self._channel.write(begun + (self._protocol.send(h11.Data(data=body)) or b""))
 
     def _response(self, head: Head | None, reply: Reply, size: int, beginning: bytes) -> h11.Response:
         headers = {"Date": formatdate(usegmt=True), **reply.headers}
@@ -218,8 +228,6 @@ class Connection:
 
     async def _send_file(self, stream: IO[bytes], size: int) -> None:
         loop = asyncio.get_running_loop()
-        if not size:
-            return
         for piece in self._protocol.send_with_data_passthrough(h11.Data(data=cast("bytes", _Size(size)))) or ():
             if isinstance(piece, _Size):
                 await self._channel.write(b"")
