@@ -251,14 +251,19 @@ def _members(group: Path) -> set[int]:
 
 def _children() -> set[int] | None:
     """Return our children, or None where the kernel doesn't list them (CONFIG_PROC_CHILDREN)."""
-    found: set[int] = set()
-    try:
-        for task in os.listdir("/proc/self/task"):  # noqa: PTH208  # names are all we want
-            with open(f"/proc/self/task/{task}/children", "rb") as stream:  # noqa: PTH123  # for every script
-                found.update(map(int, stream.read().split()))
-    except OSError:
-        return None
-    return found
+    us = str(os.getpid())
+    for _ in range(_LISTINGS):
+        found: set[int] = set()
+        try:
+            for task in os.listdir("/proc/self/task"):  # noqa: PTH208  # names are all we want
+                with open(f"/proc/self/task/{task}/children", "rb") as stream:  # noqa: PTH123  # for every script
+                    found.update(map(int, stream.read().split()))
+        except OSError:
+            if not os.path.exists(f"/proc/self/task/{us}/children"):  # noqa: PTH110  # as above
+                return None
+            continue  # a thread has ended meanwhile, and another one has its children
+        return found
+    return None
 
 
 def _listing() -> _Table:

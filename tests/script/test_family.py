@@ -336,3 +336,28 @@ class TestWhereWeAre:
         )
         _, pid, last = done.stdout.split()
         assert (last, state(int(pid))) == (b"0", None)
+
+
+def test_threads_that_come_and_go_do_not_hide_our_children():
+    """The kernel lists the children of each thread, and a thread may end between two looks."""
+    ends = threading.Event()
+
+    def churn():
+        while not ends.is_set():
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+
+    child = subprocess.Popen(["sleep", "1000"])
+    threads = [threading.Thread(target=churn) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        seen = [_family._children() for _ in range(300)]
+    finally:
+        ends.set()
+        for thread in threads:
+            thread.join(TIMEOUT)
+        child.kill()
+        child.wait()
+    assert all(one is not None and child.pid in one for one in seen)
