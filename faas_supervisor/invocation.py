@@ -80,6 +80,7 @@ def _invoke(call: Call, means: Means, report: Report) -> None:
             if call.stop.is_set() and report.failed:
                 break  # the others would only say the same
         if function.result is not None and not call.stop.is_set():
+            workspace.clear()  # a script that has filled the disk must not keep its result from being told
             with report.phase("publish"):
                 upload_result(
                     report.result(),

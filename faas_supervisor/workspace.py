@@ -41,22 +41,36 @@ class Folders:
 
 
 class Workspace:
-    """A folder that only this user can enter, in `folder` if given; a context manager that removes it."""
+    """A folder that only this user can enter; a context manager that removes it, unless it is a front's `folder`.
+
+    A front that gives one removes it when the client has its answer, so that nobody waits for that.
+    """
 
     def __init__(self, environment: Mapping[str, str], folder: Path | None = None) -> None:
-        self.root = _make((str(folder),) if folder else (environment.get("TMPDIR", ""), *_PLACES))
+        self._is_ours: Final = folder is None
+        self.root: Final = folder or _make((environment.get("TMPDIR", ""), *_PLACES))
+        self._done: Path | None = None
 
     @contextlib.contextmanager
     def folders(self, number: int) -> Iterator[Folders]:
         """Make the folders of run `number`, and remove them when it is done: the next one needs the room."""
+        self.clear()
         run = self.root / str(number)
         made = Folders(run / "input", run / "output", run / "private")
         for folder in (run, made.input, made.output, made.private):
             folder.mkdir(mode=0o700)
+        self._done = run
         try:
             yield made
         finally:
-            remove(run)
+            if self._is_ours:
+                self.clear()
+
+    def clear(self) -> None:
+        """Remove the folders of the last run, if they are still there."""
+        if self._done is not None:
+            remove(self._done)
+            self._done = None
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +78,8 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        remove(self.root)
+        if self._is_ours:
+            remove(self.root)
 
 
 def _make(places: tuple[str, ...]) -> Path:

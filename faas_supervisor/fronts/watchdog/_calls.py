@@ -46,6 +46,9 @@ _SECRET: Final = re.compile("auth|cookie|token|key|secret|signature", re.IGNOREC
 # Smaller pieces go to the page cache at once; larger ones might have to wait for the disk, and all clients with them.
 _SMALL: Final = 64 * 1024
 
+# Folders of requests that are answered, to be removed; with more of them clients wait.
+_REMOVALS: Final = 64
+
 
 class Program(Protocol):
     """What runs for each request: an invocation in this process, or a program."""
@@ -112,6 +115,7 @@ class Calls:
         self._disk = ThreadPoolExecutor(4, "disk")
         self._numbers = itertools.count(1)
         self._stops: set[Stop] = set()
+        self._removals: set[asyncio.Future[None]] = set()
         self.accepting = False
 
     @asynccontextmanager
@@ -138,6 +142,7 @@ class Calls:
 
     def close(self) -> None:
         """Free what is held; nothing runs any more."""
+        self._disk.shutdown()
         self._program.close()
 
     def stop_all(self) -> None:
@@ -190,7 +195,12 @@ class Calls:
         try:
             yield folder
         finally:
-            await asyncio.get_running_loop().run_in_executor(self._disk, remove, folder)
+            # The client's next request need not wait for it, unless removing falls behind.
+            removed = asyncio.get_running_loop().run_in_executor(self._disk, remove, folder)
+            self._removals.add(removed)
+            removed.add_done_callback(self._removals.discard)
+            if len(self._removals) > _REMOVALS:
+                await removed
 
     async def _spool(self, connection: Connection, folder: Path) -> None:
         """Write the request's body into a file of its folder as it comes.
