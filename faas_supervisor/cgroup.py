@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
+
+    _Mount: TypeAlias = tuple[str, str, str, list[str]]
 
 __all__ = [
     "Group",
@@ -146,8 +150,18 @@ def _paths(proc: str) -> Iterator[tuple[str, str]]:
             yield controller, path
 
 
-def _mounts(proc: str) -> Iterator[tuple[str, str, str, list[str]]]:
-    """Yield root, mount point, type and options of the hierarchies that are mounted."""
+def _mounts(proc: str) -> Iterable[_Mount]:
+    """Return the hierarchies that are mounted: for ourselves, as it was when we first looked; nobody mounts another."""
+    return _our_mounts() if proc == _SELF else _read_mounts(proc)
+
+
+@cache
+def _our_mounts() -> tuple[_Mount, ...]:
+    return tuple(_read_mounts(_SELF))
+
+
+def _read_mounts(proc: str) -> Iterator[_Mount]:
+    """Yield root, mount point, type and options of each."""
     for line in text_of(f"{proc}/mountinfo").splitlines():
         if " - cgroup" in line:
             mount, _, source = line.partition(" - ")

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -155,7 +156,7 @@ def _fork(
 ) -> int:
     child = _Child(argv, environment, given, setup)
     # A signal that came right after the fork would be taken for one of this process, and handled there.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _signals())
     try:
         # The child does what is listed in `_Child` and nothing else, so no lock of another thread concerns it.
         warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning, module=__name__)
@@ -281,10 +282,11 @@ def _refused(program: str, step: int, error: OSError) -> ScriptError:
     )
 
 
-def _signals() -> set[signal.Signals]:
+@cache
+def _signals() -> frozenset[signal.Signals]:
     """Return the signals whose handling can be changed."""
-    known: set[Any] = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-    return known
+    known: Any = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    return frozenset(known)
 
 
 def _inheritable() -> list[int]:
@@ -301,6 +303,7 @@ def _inheritable() -> list[int]:
     return found
 
 
+@cache
 def _prctl() -> Callable[..., int]:
     import ctypes  # noqa: PLC0415  # the frozen supervisor never needs it
 
