@@ -18,6 +18,7 @@ from faas_supervisor.logs import log
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Mapping
 
 __all__ = ["Family", "forward"]
@@ -92,6 +93,17 @@ class Family:
             self._leader = leader
             self._sessions.add(leader)
 
+    def bury_leader(self) -> tuple[int, resource.struct_rusage]:
+        """Wait for the end of the script's process, and return its status, as `wait4` tells it, and what it used.
+
+        It is forgotten at the same moment: in between, another script could take it for a stray child, and bury it.
+        """
+        os.waitid(os.P_PID, self._leader, os.WEXITED | os.WNOWAIT)
+        with _scripts.lock:
+            _, status, usage = os.wait4(self._leader, 0)
+            self.leave()
+        return status, usage
+
     def leave(self) -> None:
         """Forget it; from now on its number may be another's."""
         with _scripts.lock:
@@ -152,7 +164,7 @@ class Family:
                 leaders, starting = set(_scripts.leaders), _scripts.starting
             found = self._trace(table, leaders, alone=len(leaders) + starting == 1)
             running = [one for one in found if not one.is_dead]
-            self._bury_all(table, leaders, ours=starting == 0)
+            self._bury_all(table)
             # While processes were listed one by one, a parent may have died after its child was passed by, or was
             # seen below it. Then the child has become ours.
             others = table.keys() - {one.pid for one in found}
@@ -214,17 +226,19 @@ class Family:
         except OSError:  # it has gone, or is another user's
             return False
 
-    def _bury_all(self, table: _Table, leaders: set[int], *, ours: bool) -> None:
+    def _bury_all(self, table: _Table) -> None:
         """Bury the dead that became our children; those of others are buried by their own parents.
 
         Of the dead only the session is left to tell whose they were. Without a script that is just being started, whose
         end somebody else will ask for, it is enough that they are in none of ours.
         """
         for one in table.values():
-            if one.is_dead and one.parent == os.getpid() and one.pid not in leaders:
-                mine = one.session in self._sessions
-                if mine or (ours and self._is_new(one) and self._is_adopted(one, leaders)):
-                    self._bury(one.pid)
+            if one.is_dead and one.parent == os.getpid():
+                # The listing may be older than a script that began, or ended, since.
+                with _scripts.lock:
+                    stray = not _scripts.starting and self._is_new(one) and one.session != os.getsid(0)
+                    if one.pid not in _scripts.leaders and (stray or one.session in self._sessions):
+                        self._bury(one.pid)
 
     def _bury(self, pid: int) -> None:
         with contextlib.suppress(ChildProcessError):  # another script has

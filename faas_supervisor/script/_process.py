@@ -180,11 +180,11 @@ class _Leader:
             # Also when something unforeseen broke the wait.
             if not self._family.kill(time.monotonic() + _KILLED):
                 log.warning("processes of the script could not be ended")
-            self._has_ended_within(_KILLED)
-            self._family.leave()
+            if self._has_ended_within(_KILLED):
+                self._family.descendants()  # those that became our children, dead, by its own end
             if self._handle is not None:
                 os.close(self._handle)
-            _, status, usage = os.wait4(self._pid, 0)
+            status, usage = self._family.bury_leader()
         return error, status, usage
 
     def _wait(self, stop: Stop, watches: Sequence[Watch]) -> SupervisorError | None:
