@@ -14,6 +14,7 @@ from pathlib import Path
 from bench import tools
 from bench.cases import Case, Objects, large_object, make_cases
 from bench.decoding import measure_decoding
+from bench.guard import measure_guard
 from bench.measure import Failed, race
 from bench.report import Circumstances, case_section, decoding_section, replaced, supervision_section
 from bench.science import onedata, webdav
@@ -26,7 +27,8 @@ DECODING = "e"
 SUPERVISION = "s"
 SCIENCE = {"f": webdav, "g": onedata}
 SERVING = "h"
-CASES = f"abcd{DECODING}{''.join(SCIENCE)}{SERVING}{SUPERVISION}"
+GUARD = "m"
+CASES = f"abcd{DECODING}{''.join(SCIENCE)}{SERVING}{SUPERVISION}{GUARD}"
 
 
 def main() -> None:
@@ -67,6 +69,8 @@ def _measure(runs: int, wanted: str) -> list[str]:
             sections.append(measure_serving(runs, folder))
     if SUPERVISION in wanted:
         sections.append(supervision_section(SUPERVISION, measure_supervision(runs)))
+    if GUARD in wanted:
+        sections.append(measure_guard(GUARD))
     return sections
 
 

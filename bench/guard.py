@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.measure import Failed
 from faas_supervisor.cgroup import own_group
 from faas_supervisor.config import Limits, Threshold
 from faas_supervisor.errors import LimitExceeded
@@ -85,6 +86,20 @@ def _measure() -> None:
         print(
             f"{name}: {100 * _cost(argv, on):.2f} % of a processor; {100 * _cost(argv, Threshold()):.2f} % without it"
         )
+
+
+def measure_guard(letter: str) -> str:
+    """Return the section on the memory guard, measured by a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "bench.guard"], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(done.stderr.strip())
+    said = [f"- {line}" for line in done.stdout.splitlines()]
+    text = (
+        "In a memory cgroup of 256 MiB (version 1) that the script shares with the supervisor: who ends a script that "
+        "takes memory as fast as it can, and what an idle script costs the supervisor, the guard included. "
+        f"This section alone: `python -m bench --cases {letter}`, as root."
+    )
+    return "\n".join(["## The memory guard", "", text, "", *said, ""])
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from faas_supervisor import frozen
@@ -40,6 +41,7 @@ class Plugins:
         self._never = _names(environment.get("FAAS_SUPERVISOR_DISABLED_PLUGINS", ""))
         self._strict = environment.get("FAAS_SUPERVISOR_STRICT_PLUGINS", "") == "1"
         self._environment: Final = environment
+        self._lock: Final = threading.RLock()
         self._loaded: dict[str, ModuleType] = {}
         self._hooks: Hooks | None = None
         self._found: dict[str, Found] | None = None
@@ -125,15 +127,16 @@ class Plugins:
 
     def load(self, name: str) -> None:
         """Import and register the plugin `name`; a second call does nothing, or raises what the first raised."""
-        if name in self._failed:
-            raise self._failed[name]
-        if name in self._loaded:
-            return
-        try:
-            self._load(name)
-        except PluginError as error:
-            self._failed[name] = error
-            raise
+        with self._lock:  # a process may handle several events at once
+            if name in self._failed:
+                raise self._failed[name]
+            if name in self._loaded:
+                return
+            try:
+                self._load(name)
+            except PluginError as error:
+                self._failed[name] = error
+                raise
 
     def load_strictly(self) -> None:
         """Load every allowed plugin if plugins are to be strict.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import stat
 import sys
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.errors import EventError, NoSpace
+from faas_supervisor.errors import EventError, Failure, NoSpace
 from faas_supervisor.events import LARGEST
 
 if TYPE_CHECKING:
@@ -77,7 +78,15 @@ def _unblocked(number: int) -> int:
 
 
 def ensure_open() -> None:
-    """Open `/dev/null` for each standard stream that came closed, so that no pipe of ours takes its number."""
+    """Open `/dev/null` for each standard stream that came closed, so that no pipe of ours takes its number.
+
+    Raises:
+        SystemExit: There is no `/dev/null`, which container runtimes always make; only standard error can tell.
+    """
+    if not os.path.exists(os.devnull):  # noqa: PTH110  # a start-up path
+        with contextlib.suppress(OSError):
+            os.write(2, b"supervisor: there is no /dev/null in this container \xe2\x80\x94 mount /dev\n")
+        raise SystemExit(Failure.CONFIGURATION.exit_code)
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004  # stderr
         os.set_inheritable(number, True)  # noqa: FBT003  # its signature
     os.close(number)

@@ -172,10 +172,9 @@ def test_very_many_empty_files_are_a_success(invoked):
     assert one.told == SUCCEEDED
 
 
-def test_no_room_for_a_process_is_told(user, invoked):
-    """The limit of processes counts those of a user, and root has none."""
-    if user == "root":
-        pytest.skip("root has no such limit; refused forks are in tests/script/test_start.py")
+@pytest.mark.parametrize("user", ["nobody"], indirect=True)
+def test_no_room_for_a_process_is_told(invoked):
+    """The limit of processes counts those of a user, and root has none: see tests/script/test_start.py."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     ran = []
     try:

@@ -11,6 +11,7 @@ import pytest
 from tests.containers import Mount
 from tests.frozen.function import COMMAND, variables
 from tests.frozen.images import HOSTILE, Oddity, image, run
+from tests.programs import need
 
 FREEZE = Path(__file__).parents[2] / "build" / "freeze" / "venv" / "bin"
 
@@ -83,10 +84,8 @@ def test_another_program_made_by_pyinstaller_unpacks_itself(environment, functio
 
 
 def test_a_java_of_the_image_starts(function, folder, containers, tmp_path):
-    java = shutil.which("java")
-    if java is None:
-        pytest.skip("not installed: java (too large to be installed for this test)")
-    home = Path(java).resolve().parents[1]
+    need("java")
+    home = Path(shutil.which("java")).resolve().parents[1]
     function.script = 'java -version 2> "$TMP_OUTPUT_DIR/said"\n'
     ended = run(
         containers,

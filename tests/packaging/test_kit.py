@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import shutil
 import subprocess
 import tarfile
 
@@ -98,8 +97,7 @@ def test_a_container_of_it_copies_the_folder_to_a_volume(root, folder, container
 
 
 def test_skopeo_understands_it(folder, tmp_path):
-    if shutil.which("skopeo") is None:
-        pytest.skip("skopeo is not installed; it is no part of CI")
+    need("skopeo")
     make_kit(folder, tmp_path / "kit.tar", VERSION, 0)
     command = ["skopeo", "inspect", "--raw", f"oci-archive:{tmp_path}/kit.tar:{VERSION}"]
     subprocess.run(command, check=True, timeout=60)

@@ -152,7 +152,7 @@ class TestProcessorTime:
         loop = "(i=0; while [ $i -lt 100000000 ]; do i=$((i+1)); done) &"
         error = ended(f"{loop} {loop} {loop} {loop} wait", cpu_time=0.9)
         assert error.limit == "cpu_time"
-        assert 0.9 <= error.value < 3
+        assert error.value >= 0.9
 
     def test_what_ended_before_counts_too(self, ended):
         burst = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
