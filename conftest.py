@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+
+# Tests run the supervisor in their own process, too, and it sets up the log for the rest of its life.
+_LOGGERS = ("", "faas_supervisor", *(f"faas_supervisor_{name}" for name in ("s3", "minio", "onedata", "dcache")))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Give every test the log that the first one had."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("untimed", deadline=None)

@@ -109,6 +109,8 @@ class Recording:
         self._warn = warn
         keeping: list[tuple[Sink, ...]] = [(file,) for file in self._files] or [(), ()]
         self.stdout, self.stderr = (_Tee((self._tail, *kept, sink)) for kept, sink in zip(keeping, sinks, strict=True))
+        if sinks[0] is sinks[1] and not files:
+            self.stderr = self.stdout  # one pipe then, so that what was written first arrives first
 
     @property
     def files(self) -> list[Path]:

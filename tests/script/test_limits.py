@@ -196,7 +196,7 @@ class TestMemory:
     def test_one_that_takes_less_is_left_alone(self, script, user):
         outcome, _ = script(HUNGRY.replace("24", "20").replace("sleep 100", "sleep 0.3; exit 6"), memory=256 * MIB)
         assert outcome.status == 6
-        assert 5 * MIB < outcome.group_memory < 256 * MIB
+        assert outcome.group_memory > 5 * MIB  # no upper bound: a fork counts what this process has, tests included
 
     def test_what_is_only_shared_does_not_count_twice(self, monkeypatch):
         watch = _watches.GroupWatch(Limits(memory=100), frozenset())

@@ -67,6 +67,7 @@ class Orders(RuleBasedStateMachine):
         super().__init__()
         self.scripts = []
         self.count = 0
+        self.before = self.children()  # what other tests left, if they did
 
     @rule(kind=st.sampled_from(sorted(KINDS)))
     def start(self, kind):
@@ -132,7 +133,11 @@ class Orders(RuleBasedStateMachine):
             shutil.rmtree(script.folder)
         assert not _family._scripts.leaders
         assert _family._scripts.starting == 0
-        assert not [_family._read(pid) for pid in _family._children() or () if state(pid) == "Z"]
+        assert not [_family._read(pid) for pid in self.children() - self.before if state(pid) == "Z"]
+
+    @staticmethod
+    def children():
+        return _family._children() or set()
 
 
 @pytest.mark.usefixtures("way")

@@ -22,6 +22,10 @@ class TestLines:
     def test_those_of_both_outputs_never_mix_where_they_go_to_one_place(self, monkeypatch):
         monkeypatch.setattr(_output, "_PROMPT", TIMEOUT)  # a busy machine may take long to write one
         both = Collected()
+
+        class Other:  # one and the same sink would get one pipe, in which the script itself mixes its lines
+            write = both.write
+
         code = """
             import os, sys, threading
             def write(number, letter):
@@ -33,7 +37,7 @@ class TestLines:
             [thread.start() for thread in threads]
             [thread.join() for thread in threads]
         """
-        python(code, stdout=both, stderr=both)
+        python(code, stdout=both, stderr=Other())
         lines = both.data.splitlines()
         assert len(lines) == 60
         assert {len(set(line)) for line in lines} == {1}
