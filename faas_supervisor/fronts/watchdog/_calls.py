@@ -113,6 +113,7 @@ class Calls:
         self._places = settings.max_inflight or UNLIMITED
         self._workers = ThreadPoolExecutor(min(self._places, 512), "call")
         self._disk = ThreadPoolExecutor(4, "disk")
+        self._remover = ThreadPoolExecutor(1, "remover")
         self._numbers = itertools.count(1)
         self._stops: set[Stop] = set()
         self._removals: set[asyncio.Future[None]] = set()
@@ -142,7 +143,7 @@ class Calls:
 
     def close(self) -> None:
         """Free what is held; nothing runs any more."""
-        self._disk.shutdown()
+        self._remover.shutdown()
         self._program.close()
 
     def stop_all(self) -> None:
@@ -196,7 +197,7 @@ class Calls:
             yield folder
         finally:
             # The client's next request need not wait for it, unless removing falls behind.
-            removed = asyncio.get_running_loop().run_in_executor(self._disk, remove, folder)
+            removed = asyncio.get_running_loop().run_in_executor(self._remover, remove, folder)
             self._removals.add(removed)
             removed.add_done_callback(self._removals.discard)
             if len(self._removals) > _REMOVALS:
