@@ -17,13 +17,14 @@ _LOGGERS = ("", "faas_supervisor", *(f"faas_supervisor_{name}" for name in ("s3"
 
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
-    """Give every test the log that the first one had."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    """Give every test the log that a process begins with, whatever a fixture of many tests has set up."""
+    root, *ours = (logging.getLogger(name) for name in _LOGGERS)
+    level, handlers = root.level, root.handlers[:]
+    for logger in ours:
+        logger.setLevel(logging.NOTSET)
     yield
-    for logger, level, handlers in before:
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 # How long an example takes depends on what else the machine does.
