@@ -112,6 +112,11 @@ class Family:
                 _scripts.starting -= not self._leader
                 self._left = True
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether the kernel shows who descends from the script."""
+        return self._before is not None or _has_proc()
+
     def signal(self, number: int) -> None:
         """Send a signal to the script's group."""
         with _scripts.lock:
@@ -182,10 +187,13 @@ class Family:
         """Whether the costly look at all processes is needed: the script runs, or we have got children from it."""
         if self._cgroup or _children() is None:
             return _has_proc()
-        if self._strangers():
-            return True
-        leader = _read(self._leader)
-        return leader is not None and not leader.is_dead
+        return bool(self._strangers()) or self._leader_runs()
+
+    def _leader_runs(self) -> bool:
+        try:
+            return os.waitid(os.P_PID, self._leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:  # it is buried
+            return False
 
     def _trace(self, table: _Table, leaders: set[int], *, alone: bool) -> list[_Process]:
         """Return everyone in `table` who comes from this script, the script itself not counted."""
@@ -264,20 +272,16 @@ def _members(group: Path) -> set[int]:
 
 
 def _children() -> set[int] | None:
-    """Return our children, or None where the kernel doesn't list them (CONFIG_PROC_CHILDREN)."""
-    us = str(os.getpid())
-    for _ in range(_LISTINGS):
-        found: set[int] = set()
-        try:
-            for task in os.listdir("/proc/self/task"):  # noqa: PTH208  # names are all we want
-                with open(f"/proc/self/task/{task}/children", "rb") as stream:  # noqa: PTH123  # for every script
-                    found.update(map(int, stream.read().split()))
-        except OSError:
-            if not os.path.exists(f"/proc/self/task/{us}/children"):  # noqa: PTH110  # as above
-                return None
-            continue  # a thread has ended meanwhile, and another one has its children
-        return found
-    return None
+    """Return the children of our first thread; None where the kernel doesn't list them (CONFIG_PROC_CHILDREN).
+
+    Whoever loses its parent below us becomes a child of that thread (find_new_reaper in the kernel's exit.c), also
+    when another thread started the script. So this one file tells of all of them, and of no script of other threads.
+    """
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as stream:  # noqa: PTH123  # for every script
+            return set(map(int, stream.read().split()))
+    except OSError:
+        return None
 
 
 def _listing() -> _Table:

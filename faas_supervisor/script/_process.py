@@ -172,16 +172,14 @@ class _Leader:
 
         Returns why it was ended, its status as `wait4` tells it, and what it used.
         """
+        gone = False
         try:
             error = self._wait(stop, watches)
             number = signal.SIGTERM if error is None else error.signal or signal.SIGTERM
-            self._end(number, 0.0 if getattr(error, "at_once", False) else grace)
+            gone = self._end(number, 0.0 if getattr(error, "at_once", False) else grace)
         finally:
-            # Also when something unforeseen broke the wait.
-            if not self._family.kill(time.monotonic() + _KILLED):
-                log.warning("processes of the script could not be ended")
-            if self._has_ended_within(_KILLED):
-                self._family.descendants()  # those that became our children, dead, by its own end
+            if not gone:  # also when something unforeseen broke the wait
+                self._kill()
             if self._handle is not None:
                 os.close(self._handle)
             status, usage = self._family.bury_leader()
@@ -209,19 +207,30 @@ class _Leader:
             self._sleep(min(bury, *due.values()) - time.monotonic() if due else bury - time.monotonic(), stop)
         return None
 
-    def _end(self, number: int, grace: float) -> None:
-        """Ask the script, and everyone who comes from it, to end, and leave them `grace` seconds for it."""
+    def _end(self, number: int, grace: float) -> bool:
+        """Ask the script, and everyone who comes from it, to end, and leave them `grace` seconds for it.
+
+        Returns whether all are known to have ended on their own.
+        """
         running = not self._has_ended()
         if running:
             self._family.signal(number)
         if not self._family.descendants() and not running:
-            return
+            return self._family.is_seen
         if not running:
             self._family.signal(number)
         self._family.signal_others(number)
         until = time.monotonic() + grace
         if self._has_ended_within(grace):
             self._family.ended(until)
+        return False
+
+    def _kill(self) -> None:
+        """Kill everyone who comes from the script, and bury those who became our children."""
+        if not self._family.kill(time.monotonic() + _KILLED):
+            log.warning("processes of the script could not be ended")
+        if self._has_ended_within(_KILLED):
+            self._family.descendants()
 
     def _has_ended(self) -> bool:
         return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
