@@ -56,7 +56,7 @@ class Supervised:
 def measure_supervision(runs: int) -> list[Supervised]:
     """Measure both ways of starting; that of the frozen supervisor only where there is a compiler for it."""
     found = [_measured("fork, as installed by pip", runs)]
-    if shutil.which("gcc"):
+    if shutil.which("musl-gcc"):
         with _starter() as program:
             found.insert(0, _measured("starter, as in the frozen supervisor", runs, program))
     return found
@@ -95,7 +95,7 @@ def _seconds(act: Callable[[], None]) -> float:
 def _starter() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "starter"
-        subprocess.run(["gcc", "-std=gnu11", "-Os", "-s", "-static", _STARTER, "-o", program], check=True)
+        subprocess.run(["musl-gcc", "-std=gnu11", "-Os", "-s", "-static", _STARTER, "-o", program], check=True)
         yield str(program)
 
 

@@ -30,7 +30,7 @@ if [ ! -e "$root/complete" ]; then
     # shellcheck disable=SC1091
     . /etc/os-release
     debootstrap --arch=arm64 --variant=minbase \
-        --include=python3,python3-venv,libpython3-dev,gcc,libc6-dev,make,git,busybox-static,ca-certificates \
+        --include=python3,python3-venv,libpython3-dev,gcc,libc6-dev,musl-tools,make,git,busybox-static,ca-certificates \
         "$VERSION_CODENAME" "$root" >"$root.log" 2>&1 || { tail -5 "$root.log" >&2; exit 1; }
     touch "$root/complete"
 fi

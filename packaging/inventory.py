@@ -95,6 +95,7 @@ def inventory(libraries: Mapping[str, Path]) -> list[Part]:
     parts = [_distribution_part(found) for found in distributions()]
     parts += [_python(), _bootloader()]
     parts += [_library_part(name, source) for name, source in sorted(libraries.items())]
+    parts.append(_musl())
     missing = [part.name for part in parts if not (part.texts or part.name in OURS or part.sbom or part.file)]
     if missing:
         raise BuildError(f"no licence text was found for {', '.join(missing)}")
@@ -162,8 +163,29 @@ def _library_part(name: str, source: Path) -> Part:
     package, version = _debian_package(source)
     if not package:
         return Part(name, version, _LIBRARIES[stem], f"pkg:generic/{stem}@{version}", file=name)
-    text = Path("/usr/share/doc", package, "copyright").read_text("utf-8")
-    return Part(name, version, _LIBRARIES[stem], f"pkg:deb/debian/{package}@{version}", (text,), file=name)
+    purl = f"pkg:deb/debian/{package}@{version}"
+    return Part(name, version, _LIBRARIES[stem], purl, (_debian_notice(package),), file=name)
+
+
+def _musl() -> Part:
+    """Return the C library in what is linked statically: the launcher, and `starter`."""
+    package = "musl-dev"
+    if not shutil.which("dpkg-query"):
+        print("freeze: the exact version and licence text of musl are not listed", file=sys.stderr)
+        return Part("musl", "", "MIT", "pkg:generic/musl", file="starter")
+    version = _debian_version(package)
+    return Part(
+        "musl", version, "MIT", f"pkg:deb/debian/{package}@{version}", (_debian_notice(package),), file="starter"
+    )
+
+
+def _debian_version(package: str) -> str:
+    show = ["dpkg-query", "--show", "--showformat=${Version}\n", package]
+    return subprocess.run(show, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def _debian_notice(package: str) -> str:
+    return Path("/usr/share/doc", package, "copyright").read_text("utf-8")
 
 
 def _debian_package(file: Path) -> tuple[str, str]:
@@ -175,8 +197,6 @@ def _debian_package(file: Path) -> tuple[str, str]:
         asked = subprocess.run(["dpkg-query", "--search", known], capture_output=True, text=True, check=False)  # noqa: S607
         if asked.returncode == 0:
             package = asked.stdout.partition(":")[0]
-            show = ["dpkg-query", "--show", "--showformat=${Version}\n", package]
-            shown = subprocess.run(show, capture_output=True, text=True, check=True)
-            return package, shown.stdout.splitlines()[0]
+            return package, _debian_version(package)
     print(f"freeze: {file} is of no Debian package: its exact version and licence text are not listed", file=sys.stderr)
     return "", Path(path).name.partition(".so.")[2]

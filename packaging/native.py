@@ -15,6 +15,9 @@ __all__ = ["LOADER", "build_inner_programs", "build_launcher", "copy_c_library",
 
 _HERE: Final = Path(__file__).parent
 _COMPILER: Final = os.environ.get("CC", "gcc")
+# For what is linked statically: a program with glibc asks the processor what it can before anything else, and on a
+# virtual machine each answer takes some 30 microseconds. With musl half a millisecond less at each start of a script.
+_STATIC_COMPILER: Final = os.environ.get("MUSL_CC", "musl-gcc")
 _FLAGS: Final = ("-std=gnu11", "-Os", "-s", "-Wall", "-Wextra", "-Werror", f"-ffile-prefix-map={_HERE}=packaging")
 
 _LOADERS: Final = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
@@ -57,11 +60,9 @@ def static_program(source: Path, destination: Path, *options: str) -> None:
     Raises:
         BuildError: There is no compiler, or no C library to link statically with.
     """
-    if shutil.which(_COMPILER) is None:
-        raise BuildError(f"there is no C compiler {_COMPILER!r}; on Debian: apt-get install gcc libc6-dev")
-    if not _found("libc.a").is_absolute():
-        raise BuildError("there is no static C library (libc.a); on Debian: apt-get install libc6-dev")
-    _compile(source, destination, "-static", *options)
+    if shutil.which(_STATIC_COMPILER) is None:
+        raise BuildError(f"there is no C compiler {_STATIC_COMPILER!r}; on Debian: apt-get install musl-tools")
+    _compile(source, destination, "-static", *options, compiler=_STATIC_COMPILER)
 
 
 def copy_c_library(inside: Path) -> dict[str, Path]:
@@ -82,8 +83,8 @@ def copy_c_library(inside: Path) -> dict[str, Path]:
     return sources
 
 
-def _compile(source: Path, destination: Path, *options: str) -> None:
-    subprocess.run([_COMPILER, *_FLAGS, *options, source, "-o", destination], check=True)
+def _compile(source: Path, destination: Path, *options: str, compiler: str = _COMPILER) -> None:
+    subprocess.run([compiler, *_FLAGS, *options, source, "-o", destination], check=True)
 
 
 def _found(name: str) -> Path:

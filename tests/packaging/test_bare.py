@@ -21,7 +21,7 @@ NOBODY = 65532
 
 @pytest.fixture(scope="module")
 def made(folder, tmp_path_factory):
-    need("gcc")
+    need("musl-gcc")
     bare = tmp_path_factory.mktemp("bare") / "supervisor"
     make_bare(folder, bare, 0)
     return bare

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import contents
+import native
 import pytest
 from bill import bill_of_materials, notices
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from errors import BuildError
 from inventory import Part, inventory
-from native import copy_c_library
+from native import copy_c_library, static_program
 
 from tests.programs import need
 
 
 @pytest.fixture(scope="module")
 def inside(tmp_path_factory):
-    need("gcc")
+    need("gcc", "musl-gcc")
     return tmp_path_factory.mktemp("inside")
 
 
 @pytest.fixture(scope="module")
 def parts(inside):
-    return inventory(copy_c_library(inside))
+    libraries = copy_c_library(inside)
+    static_program(Path(native.__file__).with_name("starter.c"), inside / "starter")
+    return inventory(libraries)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +60,9 @@ def test_every_distribution_is_in_it_with_version_licence_and_package_url(compon
         assert component["purl"].startswith("pkg:pypi/")
 
 
-def test_every_shared_library_is_in_it_with_its_digest(components, inside):
+def test_every_library_is_in_it_with_the_digest_of_its_file(components, inside):
     for path in inside.iterdir():
-        component = components[path.name]
+        component = components["musl" if path.name == "starter" else path.name]
         assert component["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}]
         assert component["licenses"]
         assert component["version"]
@@ -106,6 +110,6 @@ def test_a_library_with_an_unknown_licence_stops_the_build(tmp_path):
 
 def test_a_library_of_no_package_is_told(tmp_path, capsys):
     (tmp_path / "libz.so.1").touch()
-    (part,) = [part for part in inventory({"libz.so.1": tmp_path / "libz.so.1"}) if part.file]
+    (part,) = [part for part in inventory({"libz.so.1": tmp_path / "libz.so.1"}) if part.name == "libz.so.1"]
     assert (part.version, part.texts) == ("1", ())
     assert "libz.so.1 is of no Debian package" in capsys.readouterr().err

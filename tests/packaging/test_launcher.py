@@ -34,7 +34,7 @@ int main(int argc, char **argv, char **environment)
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    need("gcc")
+    need("musl-gcc")
     folder = tmp_path_factory.mktemp("launcher")
     inside = folder / "_internal-0"
     inside.mkdir()

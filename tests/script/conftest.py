@@ -16,10 +16,10 @@ SOURCE = Path(__file__).parents[2] / "packaging" / "starter.c"
 @pytest.fixture(scope="session")
 def starter(tmp_path_factory):
     """The program that the frozen supervisor brings, made from its source."""
-    need("gcc")
+    need("musl-gcc")
     program = tmp_path_factory.mktemp("starter") / "starter"
     subprocess.run(
-        ["gcc", "-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror", "-static", SOURCE, "-o", program], check=True
+        ["musl-gcc", "-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror", "-static", SOURCE, "-o", program], check=True
     )
     program.parent.chmod(0o755)
     return str(program)
