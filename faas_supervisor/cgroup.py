@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import TypeAlias
 
     _Mount: TypeAlias = tuple[str, str, str, list[str]]
@@ -110,13 +110,25 @@ def limited_memory(proc: str = _SELF) -> LimitedMemory | None:
 
 
 def own_group(controller: str, proc: str = _SELF) -> Group | None:
-    """Return the group in which `controller` would limit us, or None when there is none to be seen."""
+    """Return the group in which `controller` would limit us, or None when there is none to be seen.
+
+    For ourselves it is that of our start: nobody moves us but we, into a group below it and back.
+    """
+    return _our_group(controller) if proc == _SELF else _read_group(controller, proc)
+
+
+@cache
+def _our_group(controller: str) -> Group | None:
+    return _read_group(controller, _SELF)
+
+
+def _read_group(controller: str, proc: str) -> Group | None:
     paths = dict(_paths(proc))
     # A controller is in one hierarchy at a time, and those of version 1 name theirs.
     name = controller if controller in paths else ""
     if name not in paths:
         return None
-    for root, point, kind, options in _mounts(proc):
+    for root, point, kind, options in _read_mounts(proc):
         if kind == ("cgroup" if name else "cgroup2") and (not name or name in options):
             return Group(1 if name else 2, point + _below(root.rstrip("/"), paths[name].rstrip("/")), point)
     return None
@@ -148,16 +160,6 @@ def _paths(proc: str) -> Iterator[tuple[str, str]]:
         controllers, _, path = rest.partition(":")
         for controller in controllers.split(","):
             yield controller, path
-
-
-def _mounts(proc: str) -> Iterable[_Mount]:
-    """Return the hierarchies that are mounted: for ourselves, as it was when we first looked; nobody mounts another."""
-    return _our_mounts() if proc == _SELF else _read_mounts(proc)
-
-
-@cache
-def _our_mounts() -> tuple[_Mount, ...]:
-    return tuple(_read_mounts(_SELF))
 
 
 def _read_mounts(proc: str) -> Iterator[_Mount]:

@@ -11,14 +11,18 @@ import os
 import select
 import threading
 import time
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from faas_supervisor.errors import Failure, ScriptError
 from faas_supervisor.logs import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
+    from typing import TypeAlias
+
+    _Work: TypeAlias = tuple[Callable[[], None], threading.Lock]
 
 __all__ = ["Output", "Sink"]
 
@@ -33,6 +37,9 @@ _PROMPT: Final = 0.1
 # How long whoever takes the output may take nothing at all, once the script has ended.
 _PATIENCE: Final = 30.0
 _HURRIED: Final = 2.0
+
+# Seconds that a thread waits for another script: to start one takes longer than an empty script.
+_IDLE: Final = 10.0
 
 
 class Sink(Protocol):
@@ -126,10 +133,8 @@ class Output:
         self.stdout, self.stderr = self._ends[0], self._ends[-1]
         wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._wake: int | None = wake
-        # A daemon, since a sink that never returns must not keep the process.
-        self._thread = threading.Thread(target=self._drain, args=(wake,), name="script-output", daemon=True)
         try:
-            self._thread.start()
+            self._drained = _in_a_thread(lambda: self._drain(wake))
         except RuntimeError as error:
             self._close_ends()
             self._close_pipes()
@@ -162,12 +167,12 @@ class Output:
         if wake is None:
             return
         os.eventfd_write(wake, 1)
-        while self._thread.is_alive():
-            before = self._moved()
-            self._thread.join(_HURRIED if hurry else _PATIENCE)
-            if self._thread.is_alive() and before == self._moved():
+        before = -1
+        while not self._drained.acquire(timeout=_HURRIED if hurry else _PATIENCE):
+            if before == self._moved():
                 log.warning("the script's last output is lost: nobody takes it")
                 return  # the thread still uses its descriptors
+            before = self._moved()
         os.close(wake)
 
     def _drain(self, wake: int) -> None:
@@ -199,6 +204,55 @@ class Output:
     def _close_pipes(self) -> None:
         for stream in self._streams:
             os.close(stream.pipe)
+
+
+class _Threads:
+    """Threads that have emptied the pipes of a script, and wait a while for those of another."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting: list[SimpleQueue[_Work]] = []
+
+
+_threads: Final = _Threads()
+
+
+def _in_a_thread(act: Callable[[], None]) -> threading.Lock:
+    """Let a thread do `act`, and return a lock that can be had when it is done.
+
+    Raises:
+        RuntimeError: There is no room for a thread.
+    """
+    done = threading.Lock()
+    done.acquire()
+    with _threads.lock:
+        queue = _threads.waiting.pop() if _threads.waiting else None
+    if queue is None:
+        queue = SimpleQueue()
+        # A daemon, since a sink that never returns must not keep the process.
+        threading.Thread(target=_work, args=(queue,), name="script-output", daemon=True).start()
+    queue.put((act, done))
+    return done
+
+
+def _work(queue: SimpleQueue[_Work]) -> None:
+    """Do what comes through `queue`, until nothing has come for a while."""
+    while True:
+        try:
+            act, done = queue.get(timeout=_IDLE)
+        except Empty:
+            with _threads.lock:
+                if queue not in _threads.waiting:
+                    continue  # something comes just now
+                _threads.waiting.remove(queue)
+            return
+        try:
+            act()
+            with _threads.lock:
+                _threads.waiting.append(queue)
+        finally:
+            del act  # and with it the sinks
+            done.release()
 
 
 def _until_due(streams: Iterable[_Stream]) -> float | None:

@@ -13,7 +13,7 @@ import pytest
 from faas_supervisor.errors import ScriptError
 from faas_supervisor.script import _output
 from faas_supervisor.stop import Stop
-from tests.script.runs import TIMEOUT, Collected, Running, python, running, sh
+from tests.script.runs import TIMEOUT, Collected, Running, python, running, sh, wait_for
 
 LINE = 64 * 1024
 
@@ -122,11 +122,49 @@ def test_no_room_for_a_thread_is_told_and_nothing_is_left(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(_output, "_threads", _output._Threads())  # none waits
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(ScriptError, match="no room for a thread.*limits of processes") as caught:
         sh("exit 0")
     assert caught.value.failure.exit_code == 126
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+class TestThreads:
+    """The threads that empty pipes are used again, since to start one takes long; idle ones go."""
+
+    @pytest.fixture(autouse=True)
+    def threads(self, monkeypatch):
+        monkeypatch.setattr(_output, "_threads", _output._Threads())
+        self.others = set(threading.enumerate())
+
+    def mine(self):
+        return [one for one in threading.enumerate() if one.name == "script-output" and one not in self.others]
+
+    def test_one_serves_one_script_after_the_other(self):
+        sh("echo")
+        first = self.mine()
+        assert [sh("echo one").out.data, sh("echo two").out.data] == [b"one\n", b"two\n"]
+        assert self.mine() == first
+        assert len(first) == 1
+
+    def test_one_with_nothing_to_do_ends(self, monkeypatch):
+        monkeypatch.setattr(_output, "_IDLE", 0.01)
+        sh("echo")
+        wait_for(lambda: not self.mine(), "the thread to end")
+        assert sh("echo again").out.data == b"again\n"
+
+    def test_one_whose_sink_hangs_is_not_used_again(self, monkeypatch):
+        monkeypatch.setattr(_output, "_PATIENCE", 0.05)
+        goes_on = threading.Event()
+
+        class Hanging(Collected):
+            def write(self, data):
+                goes_on.wait(TIMEOUT)
+
+        sh("echo", stdout=Hanging())
+        assert sh("echo next").out.data == b"next\n"
+        goes_on.set()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import errno
 import itertools
 import re
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor.errors import Failure, SupervisorError, Terminated, printable
@@ -24,6 +25,7 @@ from faas_supervisor.workspace import remove
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
     from faas_supervisor.fronts._service import Answer
@@ -84,6 +86,37 @@ class _Refused(Exception):
         self.reply = reply
 
 
+class _Deadline:
+    """Sets `stop` when a request has been worked on for so many seconds; it may have to wait for a thread first.
+
+    Attributes:
+        begun: When that began, by `time.monotonic`; set by the thread, which need not wake the loop for it.
+    """
+
+    def __init__(self, stop: Stop, limit: float | None) -> None:
+        self.begun: float | None = None
+        self._stop = stop
+        self._timer: asyncio.TimerHandle | None = None
+        if limit is not None:
+            self._limit = limit
+            self._wait(limit)
+
+    def cancel(self) -> None:
+        """Do nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        left = self._limit if self.begun is None else self.begun + self._limit - time.monotonic()
+        if left > 0:
+            self._wait(left)
+        else:
+            self._stop.set(TimedOut(f"it took longer than {self._limit:g} s"))
+
+
 class Calls:
     """Answers requests, at most `max_inflight` at the same time.
 
@@ -116,7 +149,7 @@ class Calls:
         self._remover = ThreadPoolExecutor(1, "remover")
         self._numbers = itertools.count(1)
         self._stops: set[Stop] = set()
-        self._removals: set[asyncio.Future[None]] = set()
+        self._removals: deque[Future[None]] = deque()
         self.accepting = False
 
     @asynccontextmanager
@@ -197,11 +230,11 @@ class Calls:
             yield folder
         finally:
             # The client's next request need not wait for it, unless removing falls behind.
-            removed = asyncio.get_running_loop().run_in_executor(self._remover, remove, folder)
-            self._removals.add(removed)
-            removed.add_done_callback(self._removals.discard)
+            self._removals.append(self._remover.submit(remove, folder))
+            while self._removals and self._removals[0].done():
+                self._removals.popleft()
             if len(self._removals) > _REMOVALS:
-                await removed
+                await asyncio.wrap_future(self._removals[0])
 
     async def _spool(self, connection: Connection, folder: Path) -> None:
         """Write the request's body into a file of its folder as it comes.
@@ -228,34 +261,23 @@ class Calls:
     async def _call(self, head: Head, connection: Connection, folder: Path, limit: float | None) -> Reply | None:
         """Let the program answer, and end it when its client leaves or its time is over."""
         begun = time.monotonic()
-        loop = asyncio.get_running_loop()
         stop = Stop()
+        deadline = _Deadline(stop, limit)
         self._stops.add(stop)
-        timers: list[asyncio.TimerHandle] = []
-
-        def started() -> None:  # only now, since it may have had to wait for a thread
-            if limit is not None:
-                timers.append(loop.call_later(limit, stop.set, TimedOut(f"it took longer than {limit:g} s")))
-
-        left = loop.create_task(connection.left(head))
-        left.add_done_callback(lambda task: None if task.cancelled() else stop.set(ClientLeft("the client left")))
         try:
             with self._metrics.running.track_inprogress():
                 request = self._request(head, folder, stop, limit)
-                answer = await loop.run_in_executor(
-                    self._workers, self._work, request, folder, lambda: loop.call_soon_threadsafe(started)
-                )
+                async with connection.watched(head, lambda: stop.set(ClientLeft("the client left"))):
+                    answer = await asyncio.get_running_loop().run_in_executor(
+                        self._workers, self._work, request, folder, deadline
+                    )
         except SupervisorError as error:
             return self._failed(error)
         except Exception:  # noqa: BLE001  # the border of one request: a defect of ours is answered, too
             log.exception("a request could not be answered")
             return _text(500, "internal error")
         finally:
-            left.cancel()
-            with suppress(asyncio.CancelledError):
-                await left
-            for timer in timers:
-                timer.cancel()
+            deadline.cancel()
             self._stops.discard(stop)
             stop.close()
         return self._answered(head, answer, time.monotonic() - begun)
@@ -275,9 +297,9 @@ class Calls:
             timeout=timeout,
         )
 
-    def _work(self, request: Request, folder: Path, started: Callable[[], object]) -> Answer:
+    def _work(self, request: Request, folder: Path, deadline: _Deadline) -> Answer:
         """Run in a thread."""
-        started()
+        deadline.begun = time.monotonic()
         if request.stop.is_set():
             raise request.stop.reason or Terminated("stopped before it began")
         return self._program.answer(request, folder)

@@ -30,7 +30,7 @@ class Channel(asyncio.Protocol):
         self._news = asyncio.Event()  # something came, or nothing will
         self._room = asyncio.Event()
         self._room.set()
-        self._ended = asyncio.Event()
+        self._when_ended: Callable[[], object] | None = None
         self._lost = asyncio.Event()
         self.lost = False
         self.ended = False
@@ -50,15 +50,15 @@ class Channel(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Keep the connection open: a client that has said everything may still listen."""
-        self.ended = True
-        self._ended.set()
+        self._end()
         self._news.set()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  # the signature of asyncio
         """See `asyncio.Protocol`."""
-        self.lost = self.ended = True
-        for event in (self._ended, self._lost, self._news, self._room):
+        self.lost = True
+        self._end()
+        for event in (self._lost, self._news, self._room):
             event.set()
         self._closed(self)
 
@@ -102,10 +102,21 @@ class Channel(asyncio.Protocol):
         if self.lost:
             raise ConnectionResetError
 
-    async def end(self) -> None:
-        """Wait until the client sends no more: it may have left, or only said everything."""
-        await self._ended.wait()
+    def when_ended(self, act: Callable[[], object] | None) -> None:
+        """Call `act` once the client sends no more, at once if that is so: it may have left, or only said everything.
+
+        None takes back what was asked for.
+        """
+        self._when_ended = act
+        if self.ended:
+            self._end()
 
     async def gone(self) -> None:
         """Wait until the connection is closed, or broken."""
         await self._lost.wait()
+
+    def _end(self) -> None:
+        self.ended = True
+        act, self._when_ended = self._when_ended, None
+        if act is not None:
+            act()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
@@ -16,7 +17,7 @@ import h11
 from faas_supervisor.fronts.watchdog._head import LARGEST_HEAD, BadRequest, Head, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -160,9 +161,27 @@ class Connection:
         except h11.RemoteProtocolError as error:
             raise BadRequest(str(error), error.error_status_hint) from error
 
-    async def left(self, head: Head) -> None:
-        """Wait until the client has left; one that only sends no more has not."""
-        await self._channel.end()
+    @asynccontextmanager
+    async def watched(self, head: Head, left: Callable[[], object]) -> AsyncIterator[None]:
+        """Call `left` if the client leaves meanwhile; one that only sends no more has not."""
+        tasks: list[asyncio.Task[None]] = []
+
+        def ended() -> None:  # few clients do that, so that most requests need no task
+            tasks.append(asyncio.get_running_loop().create_task(self._left(head)))
+            tasks[0].add_done_callback(lambda task: None if task.cancelled() else left())
+
+        self._channel.when_ended(ended)
+        try:
+            yield
+        finally:
+            self._channel.when_ended(None)
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def _left(self, head: Head) -> None:
+        """Wait until a client that has said everything has left."""
         if head.version == "1.0":
             return  # it knows no interim responses
         for wait in _PROBES:
