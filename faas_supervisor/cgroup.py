@@ -83,17 +83,15 @@ def memory_limit() -> int | None:
     return found.limit if found else None
 
 
-def memory_peak(proc: str = _SELF) -> int | None:
+def memory_peak(limited: LimitedMemory | None, proc: str = _SELF) -> int | None:
     """Return the most that the container ever held in bytes, caches included, or None where nothing tells.
 
-    That is of the group whose limit counts or, without a limit, of our own.
+    That is of the group whose limit counts, which `limited_memory` found, or, without a limit, of our own.
     """
-    own = own_group("memory", proc)
+    own = limited.own if limited else own_group("memory", proc)
     if own is None:
         return None
-    limited = limited_memory(proc)
-    folder = limited.folder if limited else own.folder
-    return read_number(f"{folder}/{_PEAK_FILES[own.version]}")
+    return read_number(f"{limited.folder if limited else own.folder}/{_PEAK_FILES[own.version]}")
 
 
 def limited_memory(proc: str = _SELF) -> LimitedMemory | None:

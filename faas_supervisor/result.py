@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from faas_supervisor import __version__
-from faas_supervisor.cgroup import memory_limit, memory_peak
+from faas_supervisor.cgroup import limited_memory, memory_peak
 from faas_supervisor.secrets import mask, masked
 from faas_supervisor.values import value
 
@@ -203,6 +203,7 @@ def _transfer(item: Transferred) -> dict[str, Any]:
 
 def _usage(result: Result) -> dict[str, Any]:
     outcomes = [run.outcome for run in result.runs if run.outcome]
+    limited = limited_memory()
     return {
         "wall_seconds": round(result.wall, 4),
         "user_seconds": round(sum(outcome.user for outcome in outcomes), 4),
@@ -213,8 +214,8 @@ def _usage(result: Result) -> dict[str, Any]:
         "group_peak_memory_bytes": max(
             (outcome.group_memory for outcome in outcomes if outcome.group_memory), default=None
         ),
-        "container_peak_memory_bytes": memory_peak(),
-        "memory_limit_bytes": memory_limit(),
+        "container_peak_memory_bytes": memory_peak(limited),
+        "memory_limit_bytes": limited.limit if limited else None,
         "input_files": sum(run.inputs.files for run in result.runs),
         "input_bytes": sum(run.inputs.bytes for run in result.runs),
         "output_files": sum(run.outputs.files for run in result.runs),

@@ -17,7 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STATUS = 3 };
+/* Descriptors are given lowest first, so that ours are far below this, whatever the limit is. */
+enum { STATUS = 3, MANY = 65536 };
 
 /* STEPS of _start.py, in this order. */
 enum step { PARENT, CGROUP, OOM_SCORE_ADJ, NICE, RLIMIT, EXEC };
@@ -35,6 +36,19 @@ static void put(const char *file, const char *text, enum step step)
     if (handle < 0 || write(handle, text, strlen(text)) < 0)
         fail(step);
     close(handle);
+}
+
+/* What is open above is not the script's business: what the supervisor was started with, or a library of it left. */
+static void close_others(void)
+{
+    struct rlimit files;
+#if defined(SYS_close_range) && !defined(BEFORE_LINUX_5_9)
+    if (syscall(SYS_close_range, STATUS + 1, ~0U, 0) == 0)
+        return;
+#endif
+    rlim_t most = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < MANY ? files.rlim_cur : MANY;
+    for (int number = STATUS + 1; number < (int)most; number++)
+        close(number);
 }
 
 static void die_with(pid_t parent)
@@ -85,10 +99,7 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 2;
     fcntl(STATUS, F_SETFD, FD_CLOEXEC);
-#ifdef SYS_close_range
-    /* What a library of the supervisor opened without O_CLOEXEC a moment ago; before Linux 5.9 there is no such call. */
-    syscall(SYS_close_range, STATUS + 1, ~0U, 0);
-#endif
+    close_others();
     die_with((pid_t)atol(argv[1]));
     for (; argv[i] != NULL && strcmp(argv[i], "--") != 0; i++)
         apply(argv[i]);

@@ -118,6 +118,7 @@ def adopt_orphans() -> None:
         _prctl()(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+@cache
 def _starter() -> str | None:
     folder = getattr(sys, "_MEIPASS", None)  # PyInstaller's: where the frozen program's parts are
     return None if folder is None else str(Path(folder) / "starter")
@@ -138,7 +139,6 @@ def _spawn(
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             *((os.POSIX_SPAWN_DUP2, ours, number) for number, ours in given.items()),
-            *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable() if number not in given),
         ],
         setsid=True,
         setsigmask=(),

@@ -141,7 +141,7 @@ def test_what_is_not_mounted_has_no_limit(machine):
 
 def test_without_proc_there_is_none(tmp_path):
     assert own_group("memory", str(tmp_path)) is None
-    assert memory_peak(str(tmp_path)) is None
+    assert memory_peak(limited_memory(str(tmp_path)), str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "0", "::", "0::", "a:b", "1:memory", "0::/\n:::::"])
@@ -152,17 +152,17 @@ def test_whatever_the_kernel_says_is_read_without_a_fault(machine, text):
 
 def test_the_peak_is_that_of_the_group_whose_limit_counts(machine):
     machine.tells("0::/a\n", V2_MOUNT).has("a/memory.peak", "1").has("memory.peak", "2")
-    assert memory_peak(str(machine.proc)) == 1
+    assert memory_peak(limited_memory(str(machine.proc)), str(machine.proc)) == 1
     machine.has("memory.max", "4096")
-    assert memory_peak(str(machine.proc)) == 2
+    assert memory_peak(limited_memory(str(machine.proc)), str(machine.proc)) == 2
 
 
 def test_the_peak_of_version_1_is_read_and_an_old_kernel_of_version_2_has_none(machine):
     machine.tells("0::/\n", V2_MOUNT)
-    assert memory_peak(str(machine.proc)) is None
+    assert memory_peak(limited_memory(str(machine.proc)), str(machine.proc)) is None
     machine.tells(V1_GROUPS.format(path="/"), V1_MOUNTS.format(root="/"))
     machine.has("memory/memory.max_usage_in_bytes", "8192")
-    assert memory_peak(str(machine.proc)) == 8192
+    assert memory_peak(limited_memory(str(machine.proc)), str(machine.proc)) == 8192
 
 
 def test_here_it_is_a_size_or_none():

@@ -16,12 +16,21 @@ SOURCE = Path(__file__).parents[2] / "packaging" / "starter.c"
 @pytest.fixture(scope="session")
 def starter(tmp_path_factory):
     """The program that the frozen supervisor brings, made from its source."""
+    return _made(tmp_path_factory.mktemp("starter"))
+
+
+@pytest.fixture(scope="session")
+def older_starter(tmp_path_factory):
+    """The same, as it behaves on a kernel before Linux 5.9."""
+    return _made(tmp_path_factory.mktemp("starter"), "-DBEFORE_LINUX_5_9")
+
+
+def _made(folder, *options):
     need("musl-gcc")
-    program = tmp_path_factory.mktemp("starter") / "starter"
-    subprocess.run(
-        ["musl-gcc", "-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror", "-static", SOURCE, "-o", program], check=True
-    )
-    program.parent.chmod(0o755)
+    program = folder / "starter"
+    flags = ["-std=gnu11", "-Os", "-Wall", "-Wextra", "-Werror", "-static", *options]
+    subprocess.run(["musl-gcc", *flags, SOURCE, "-o", program], check=True)
+    folder.chmod(0o755)
     return str(program)
 
 

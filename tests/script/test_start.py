@@ -198,6 +198,20 @@ def test_a_starter_that_is_called_otherwise_does_nothing(starter):
         assert subprocess.run([starter, *arguments], check=False).returncode == 2
 
 
+@pytest.mark.parametrize("program", ["starter", "older_starter"])
+def test_a_starter_closes_what_libraries_left_open(request, program):
+    left = os.open(os.devnull, os.O_RDONLY)
+    os.set_inheritable(left, True)  # noqa: FBT003
+    high = os.dup2(left, 900, inheritable=True)
+    command = [request.getfixturevalue(program), str(os.getpid()), "--", "/bin/ls", "/proc/self/fd"]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=True, close_fds=False)
+    finally:
+        os.close(left)
+        os.close(high)
+    assert listed.stdout.split() == [b"0", b"1", b"2", b"3"]  # 3 is that of the listing
+
+
 def test_a_starter_whose_parent_has_gone_already_runs_nothing(starter, tmp_path):
     """Between its start and PR_SET_PDEATHSIG the supervisor may die; then no signal comes."""
     done = subprocess.run([starter, "1", "--", "/bin/touch", str(tmp_path / "ran")], check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -61,6 +62,8 @@ def serve(environment: Mapping[str, str]) -> int:
     # A parent may have us ignore the end of our children; then nobody could tell how a script ended.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     settings = read_settings(environment)
+    # What is loaded now stays: a collection of garbage need not go through it again and again.
+    gc.freeze()
     try:
         with Workspace(environment) as workspace:
             code = asyncio.run(_serve(settings, dict(environment), workspace))
