@@ -92,6 +92,8 @@ def announce(result: Result, environment: Mapping[str, str]) -> None:
 def tell(result: Result) -> None:
     """Write the line of the log that says what became of an event."""
     level = logging.ERROR if result.status == "failed" else logging.INFO
+    if not log.isEnabledFor(level):
+        return
     # Without the end of the script's output, which the log shows a few lines above.
     document = to_document(result)
     line = json.dumps(masked(document), ensure_ascii=False)

@@ -133,23 +133,40 @@ class _DataclassFields:
 
 
 def _init(self: Any, *args: Any, **named: Any) -> None:  # noqa: ANN401
+    # Called some twenty times for a request: names are compared and looked up no more than needed.
     cls = type(self)
-    keep, names = object.__setattr__, cls.__match_args__
-    for name, given in zip(names, args, strict=False):
-        keep(self, name, given)
+    names = cls.__match_args__
+    if args:
+        _name_all(cls, args, named)
+    if len(named) != len(names):
+        for name in names:
+            if name not in named:
+                named[name] = _default(cls, name)
+    keep = object.__setattr__
+    try:
+        for name, given in named.items():
+            keep(self, name, given)
+    except AttributeError:
+        unknown = next(name for name in named if name not in names)
+        raise TypeError(f"{cls.__name__} has no field {unknown!r}") from None
+
+
+def _name_all(cls: type[Any], args: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Add what was given by position to `named`."""
+    names = cls.__match_args__
     if len(args) > len(names):
         raise TypeError(f"{cls.__name__} has {len(names)} fields, but {len(args)} were given")
-    for name in names[len(args) :]:
+    for name, given in zip(names, args, strict=False):
         if name in named:
-            given = named.pop(name)
-        else:
-            how = cls.__declared__[name]
-            if how.required:
-                raise TypeError(f"{cls.__name__} needs the field {name!r}")
-            given = how.default if how.default is not MISSING else how.default_factory()
-        keep(self, name, given)
-    if named:
-        raise TypeError(f"{cls.__name__} has no field {next(iter(named))!r}, or it was given twice")
+            raise TypeError(f"{cls.__name__} was given {name!r} twice")
+        named[name] = given
+
+
+def _default(cls: type[Any], name: str) -> Any:  # noqa: ANN401
+    how = cls.__declared__[name]
+    if how.required:
+        raise TypeError(f"{cls.__name__} needs the field {name!r}")
+    return how.default if how.default is not MISSING else how.default_factory()
 
 
 def _compared(self: Any) -> Iterator[Any]:  # noqa: ANN401

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from faas_supervisor.cgroup import bytes_of
 from faas_supervisor.logs import log
 from faas_supervisor.values import value
 
@@ -278,8 +279,7 @@ def _children() -> set[int] | None:
     when another thread started the script. So this one file tells of all of them, and of no script of other threads.
     """
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as stream:  # noqa: PTH123  # for every script
-            return set(map(int, stream.read().split()))
+        return set(map(int, bytes_of(f"/proc/self/task/{os.getpid()}/children").split()))
     except OSError:
         return None
 
@@ -295,8 +295,7 @@ def _listing() -> _Table:
 
 def _read(pid: int) -> _Process | None:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:  # noqa: PTH123  # thousands of them
-            text = stream.read()
+        text = bytes_of(f"/proc/{pid}/stat")
     except OSError:
         return None
     # The name, in brackets, may hold anything. Fields: proc_pid_stat(5).

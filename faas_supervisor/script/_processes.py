@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from faas_supervisor.cgroup import bytes_of
 from faas_supervisor.errors import printable
 
 if TYPE_CHECKING:
@@ -135,13 +136,6 @@ def _field_sum(pid: int, file: str, names: Sequence[bytes]) -> int | None:
 
 
 def _read(file: str) -> bytes:
-    try:
-        number = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(number, 16 * 1024)
-    except OSError:  # it ended just now
-        return b""
-    finally:
-        os.close(number)
+    with contextlib.suppress(OSError):  # it ended just now
+        return bytes_of(file)
+    return b""
