@@ -10,15 +10,16 @@ from __future__ import annotations
 import base64
 import errno
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from faas_supervisor.errors import Failure, NoSpace, OutputError, printable
 from faas_supervisor.logs import log
 from faas_supervisor.outputs import files_below
 from faas_supervisor.secrets import mask
+from faas_supervisor.sinks import FileSink, Tee
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from faas_supervisor.script import Sink
     from faas_supervisor.workspace import Folders
 
-__all__ = ["Recorder", "answering", "explanation"]
+__all__ = ["answering", "explanation"]
 
 # A multiple of 3, so that the pieces' encodings join to that of the whole.
 _PIECE: Final = 3 * 64 * 1024
@@ -58,18 +59,16 @@ def answering(
         yield call.stdout, call.stdout if combined and call.client is not None else call.stderr
         report.response = _response(folders, call, report)
         return
-    recorder = Recorder(folders.private / "output", call.stderr)
-    try:
-        yield recorder, recorder if combined else call.stderr
-    finally:
-        recorder.close()
-    if recorder.failed is not None:
-        raise NoSpace(f"the script's output can't be kept: {recorder.failed}") from recorder.failed
+    with closing(FileSink(folders.private / "output")) as kept:
+        shown = Tee(kept, call.stderr)
+        yield shown, shown if combined else call.stderr
+    if kept.failed is not None:
+        raise NoSpace(f"the script's output can't be kept: {kept.failed}") from kept.failed
     report.response = response = _response(folders, call, report)
     raw = call.client is not None and (call.client.raw or bool(response and response.content_type))
     try:
         kind = _write_answer(
-            folders, recorder.file, succeeded=not report.failed, stdout=call.stdout, warn=report.warn, raw=raw
+            folders, kept.file, succeeded=not report.failed, stdout=call.stdout, warn=report.warn, raw=raw
         )
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -106,32 +105,6 @@ def _typed(response: Response | None, kind: str) -> Response:
     if response.content_type is not None:
         return response
     return Response(response.status, MappingProxyType({**response.headers, "Content-Type": kind}))
-
-
-class Recorder:
-    """A sink that keeps output in a file, and may show it on another sink meanwhile."""
-
-    def __init__(self, file: Path, shown: Sink | None = None) -> None:
-        self.file: Final = file
-        self._stream: Final[IO[bytes]] = file.open("wb", buffering=0)
-        self._shown = shown
-        self.failed: OSError | None = None
-
-    def write(self, data: bytes) -> None:
-        """Take `data`. A full disk is noted in `failed`; the script's pipe is drained all the same."""
-        if self._shown is not None:
-            self._shown.write(data)
-        if self.failed is None:
-            try:
-                rest = memoryview(data)
-                while rest:  # a disk that is nearly full takes a part, and says so only at the next write
-                    rest = rest[self._stream.write(rest) :]
-            except OSError as error:
-                self.failed = error
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
 
 
 def _write_answer(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from faas_supervisor.secrets import mask
+from faas_supervisor.sinks import FileSink, Tee
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,45 +51,6 @@ class Tail:
         return (rest if line_break and rest else kept[-self._size :]).decode("utf-8", "ignore")
 
 
-class _File:
-    """Keeps a stream in a file; a full disk is noted, and what comes afterwards dropped."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.failed: OSError | None = None
-        self._stream: IO[bytes] | None = None
-        try:
-            self._stream = file.open("wb", buffering=0)
-        except OSError as error:
-            self.failed = error
-
-    def write(self, data: bytes) -> None:
-        if self._stream is not None and self.failed is None:
-            try:
-                rest = memoryview(data)
-                while rest:  # a disk that is nearly full takes a part, and says so only at the next write
-                    rest = rest[self._stream.write(rest) :]
-            except OSError as error:
-                self.failed = error
-
-    def close(self) -> None:
-        if self._stream is not None:
-            with contextlib.suppress(OSError):  # a network file system tells a full disk here
-                self._stream.close()
-
-
-class _Tee:
-    """Gives what is written to each of several sinks."""
-
-    def __init__(self, sinks: tuple[Sink, ...]) -> None:
-        self._sinks = sinks
-
-    def write(self, data: bytes) -> None:
-        # Those that keep it come first: the last one leads outside, and may block.
-        for sink in self._sinks:
-            sink.write(data)
-
-
 class Recording:
     """Keeps what is written to `stdout` and `stderr`, and passes it on; a context manager.
 
@@ -105,10 +66,10 @@ class Recording:
         self, sinks: tuple[Sink, Sink], folder: Path, *, tail: int, files: bool, warn: Callable[[str], None]
     ) -> None:
         self._tail = Tail(tail)
-        self._files = [_File(folder / f"{name}.log") for name in STREAMS] if files else []
+        self._files = [FileSink(folder / f"{name}.log") for name in STREAMS] if files else []
         self._warn = warn
         keeping: list[tuple[Sink, ...]] = [(file,) for file in self._files] or [(), ()]
-        self.stdout, self.stderr = (_Tee((self._tail, *kept, sink)) for kept, sink in zip(keeping, sinks, strict=True))
+        self.stdout, self.stderr = (Tee(self._tail, *kept, sink) for kept, sink in zip(keeping, sinks, strict=True))
         if sinks[0] is sinks[1] and not files:
             self.stderr = self.stdout  # one pipe then, so that what was written first arrives first
 

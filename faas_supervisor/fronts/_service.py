@@ -7,7 +7,7 @@ from contextlib import closing
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.answer import Recorder, explanation
+from faas_supervisor.answer import explanation
 from faas_supervisor.call import Call, Client
 from faas_supervisor.errors import NoSpace
 from faas_supervisor.fronts._classic import combines
@@ -15,6 +15,7 @@ from faas_supervisor.fronts._streams import Descriptor
 from faas_supervisor.invocation import invoke
 from faas_supervisor.publish import tell
 from faas_supervisor.resident import Resident
+from faas_supervisor.sinks import FileSink
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Service:
         Raises:
             SupervisorError: `request.stop` was set before there was an answer; its reason.
         """
-        with closing(Recorder(folder / "answer")) as spool:
+        with closing(FileSink(folder / "answer")) as spool:
             call = Call(
                 request.body,
                 request.environment,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faas_supervisor.answer import Recorder, answering
+from faas_supervisor.answer import answering
 from faas_supervisor.call import Call
 from faas_supervisor.config import Function
 from faas_supervisor.errors import Failure, NoSpace, OutputError
@@ -200,25 +200,3 @@ class TestStorageEvents:
     def test_nothing_is_recorded(self, caller):
         caller.answer(says=[b"out"], record=STORED)
         assert list(caller.folders.private.iterdir()) == []
-
-
-def test_a_file_that_takes_a_part_at_a_time_gets_everything(tmp_path):
-    """As on a disk that is nearly full: a short write is no error, and must lose nothing."""
-
-    class Slow:
-        def __init__(self):
-            self.taken = b""
-
-        def write(self, data):
-            self.taken += bytes(data[:3])
-            return min(3, len(data))
-
-        def close(self):
-            pass
-
-    recorder = Recorder(tmp_path / "output", Slow())
-    recorder.close()
-    recorder._stream = Slow()
-    recorder.write(b"0123456789")
-    assert recorder._stream.taken == b"0123456789"
-    assert recorder.failed is None
