@@ -108,6 +108,11 @@ class Watchdog(Client):
         return self.folder / "tmp" / ".lock"
 
     @property
+    def stdout(self) -> bytes:
+        """What it has written to its standard output."""
+        return (self.folder / "stdout").read_bytes()
+
+    @property
     def leftovers(self) -> list[str]:
         """What there is in its workspace."""
         return sorted(str(path.relative_to(self.folder)) for path in (self.folder / "tmp").glob("*/*"))
@@ -175,9 +180,10 @@ def started(
         given["SCRIPT"] = base64.b64encode(program.read_bytes()).decode()
     given |= environment
     limited = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$0"']
-    process = subprocess.Popen(
-        [*limited, FWATCHDOG], env=given, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    with (folder / "stdout").open("wb") as stdout:
+        process = subprocess.Popen(
+            [*limited, FWATCHDOG], env=given, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE
+        )
     watchdog = Watchdog("127.0.0.1", 0, process, int(given["FAAS_SUPERVISOR_METRICS_PORT"]), folder)
     reader = threading.Thread(target=_follow, args=(watchdog,), daemon=True)
     reader.start()

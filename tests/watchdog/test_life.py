@@ -289,6 +289,23 @@ def test_an_answer_never_holds_our_log(tmp_path):
         assert os.path.lexists(watchdog.lock)
 
 
+@pytest.mark.parametrize("in_process", [False, True], ids=["a program", "in process"])
+class TestWriteDebug:
+    """The classic watchdog has it, and OSCAR sets it."""
+
+    def test_puts_answers_into_the_container_s_log_too(self, tmp_path, in_process):
+        with started(tmp_path, in_process=in_process, write_debug="true") as watchdog:
+            assert watchdog.request("POST", "/", b"\xff\0 first\n").body == b"\xff\0 first\n"
+            assert watchdog.get("/?do=exit3").body == b"exit status 3\nbefore the end\n"
+            assert watchdog.stdout == b"\xff\0 first\nexit status 3\nbefore the end\n"
+
+    @pytest.mark.parametrize("text", ["false", "True", "1"])
+    def test_is_off_unless_it_is_true(self, tmp_path, in_process, text):
+        with started(tmp_path, in_process=in_process, write_debug=text) as watchdog:
+            assert watchdog.request("POST", "/", b"answer\n").body == b"answer\n"
+            assert watchdog.stdout == b""
+
+
 @pytest.mark.parametrize("believed", [False, True], ids=["a caller's header", "the container's variable"])
 def test_no_header_of_a_caller_leads_our_transfers_to_a_proxy(tmp_path, believed):
     store = '{endpoint: "http://store.invalid", access_key: accesskey1, secret_key: secretkey1}'

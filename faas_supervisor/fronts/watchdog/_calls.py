@@ -6,6 +6,7 @@ import asyncio
 import errno
 import itertools
 import re
+import shutil
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor.errors import Failure, SupervisorError, Terminated, printable
 from faas_supervisor.fronts._service import Request
+from faas_supervisor.fronts._streams import Descriptor
 from faas_supervisor.fronts.watchdog._connection import Reply
 from faas_supervisor.fronts.watchdog._head import BadRequest, cgi_variables
 from faas_supervisor.fronts.watchdog._settings import seconds
@@ -302,7 +304,11 @@ class Calls:
         deadline.begun = time.monotonic()
         if request.stop.is_set():
             raise request.stop.reason or Terminated("stopped before it began")
-        return self._program.answer(request, folder)
+        answer = self._program.answer(request, folder)
+        if self._settings.write_debug:
+            with answer.body.open("rb") as source:
+                shutil.copyfileobj(source, Descriptor(1))  # the container's log
+        return answer
 
     def _failed(self, error: SupervisorError) -> Reply | None:
         log.warning("a request failed: %s", error)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import signal
+from contextlib import closing
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from faas_supervisor import script
 from faas_supervisor.errors import Failure, NoSpace, ScriptError
 from faas_supervisor.fronts._service import Answer
 from faas_supervisor.fronts._streams import Descriptor
 from faas_supervisor.fronts.watchdog._marshal import marshal
+from faas_supervisor.sinks import FileSink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +49,7 @@ class External:
         }
         environment["TMP_OUTPUT_DIR"] = str(folder)  # by which descendants that left its session are known
         output = folder / "output"
-        with request.body.open("rb") as stdin, _Output(output) as sink:
+        with request.body.open("rb") as stdin, closing(FileSink(output)) as sink:
             try:
                 outcome = script.run(
                     self._command(environment),
@@ -60,11 +62,11 @@ class External:
                 )
             except ScriptError as error:
                 sink.write(f"{error}\n".encode("utf-8", "backslashreplace"))
-                return Answer(500, _NOTHING, output)
+                outcome = None
         if sink.failed is not None:
             raise NoSpace(f"the output can't be kept: {sink.failed}") from sink.failed
-        if self._settings.write_debug:
-            _show(output)
+        if outcome is None:
+            return Answer(500, _NOTHING, output)
         if outcome.status == 0:
             return Answer(200, _NOTHING, output)
         said = _status(outcome.status, outcome.signal)
@@ -83,31 +85,6 @@ class External:
         return [found, *rest]
 
 
-class _Output:
-    """A sink that keeps what a program says in a file; a full disk is noted, and the pipe drained all the same."""
-
-    def __init__(self, file: Path) -> None:
-        self._file: Final = file
-        self.failed: OSError | None = None
-
-    def __enter__(self) -> Self:
-        self._stream: IO[bytes] = self._file.open("xb", buffering=0)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def write(self, data: bytes) -> None:
-        """Take `data`."""
-        if self.failed is None:
-            try:
-                rest = memoryview(data)
-                while rest:  # a disk that is nearly full takes a part, and says so only at the next write
-                    rest = rest[self._stream.write(rest) :]
-            except OSError as error:
-                self.failed = error
-
-
 def _status(status: int, number: int | None) -> str:
     """Say how a program failed, in the words of Go's `os/exec`."""
     if number is None:
@@ -121,9 +98,3 @@ def _headed(text: str, output: Path, made: Path) -> Path:
         sink.write(text.encode())
         shutil.copyfileobj(source, sink)
     return made
-
-
-def _show(output: Path) -> None:
-    """Write what the program said to our standard output, the container's log (`write_debug`)."""
-    with output.open("rb") as source:
-        shutil.copyfileobj(source, Descriptor(1))
