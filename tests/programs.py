@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 
-__all__ = ["need", "need_root"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["need", "need_folder", "need_root"]
 
 
 def need(*programs: str) -> None:
@@ -21,6 +25,12 @@ def need_root() -> None:
     """Go on only as root, who alone may make containers with limits."""
     if os.geteuid() != 0:
         _refuse("only root may make containers with limits")
+
+
+def need_folder(folder: Path, what: str) -> None:
+    """Go on only where `folder` is there."""
+    if not folder.is_dir():
+        _refuse(f"there is no {what}")
 
 
 def _refuse(reason: str) -> None:

@@ -60,6 +60,17 @@ class _Scripts:
         self.lock = threading.RLock()
         self.leaders: dict[int, Family] = {}
         self.starting = 0
+        # Processes that were killed, and hung in the kernel.
+        self.hanging: set[int] = set()
+
+    def bury_hanging(self) -> None:
+        """Bury those that have got loose."""
+        with self.lock:
+            for pid in tuple(self.hanging):
+                with contextlib.suppress(ChildProcessError):  # it was taken for a stray child, and buried
+                    if not os.waitpid(pid, os.WNOHANG)[0]:
+                        continue
+                self.hanging.discard(pid)
 
 
 _scripts: Final = _Scripts()
@@ -83,6 +94,7 @@ class Family:
         self._sessions: set[int] = set()
         self.user = 0.0
         self.system = 0.0
+        _scripts.bury_hanging()
         with _scripts.lock:
             _scripts.starting += 1
 
@@ -94,16 +106,17 @@ class Family:
             self._leader = leader
             self._sessions.add(leader)
 
-    def bury_leader(self) -> tuple[int, resource.struct_rusage]:
-        """Wait for the end of the script's process, and return its status, as `wait4` tells it, and what it used.
+    def bury_leader(self) -> tuple[int, resource.struct_rusage] | None:
+        """Return the status of the script's process, as `wait4` tells it, and what it used; None if it has not ended.
 
         It is forgotten at the same moment: in between, another script could take it for a stray child, and bury it.
         """
-        os.waitid(os.P_PID, self._leader, os.WEXITED | os.WNOWAIT)
         with _scripts.lock:
-            _, status, usage = os.wait4(self._leader, 0)
+            buried, status, usage = os.wait4(self._leader, os.WNOHANG)
+            if not buried:
+                _scripts.hanging.add(self._leader)
             self.leave()
-        return status, usage
+        return (status, usage) if buried else None
 
     def leave(self) -> None:
         """Forget it; from now on its number may be another's."""

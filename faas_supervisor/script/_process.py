@@ -13,7 +13,7 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
-from faas_supervisor.errors import SupervisorError
+from faas_supervisor.errors import Failure, ScriptError, SupervisorError
 from faas_supervisor.logs import log
 from faas_supervisor.script._family import Family
 from faas_supervisor.script._output import Output
@@ -136,10 +136,14 @@ def run(
             pid = start(argv, environment, given, setup)
             family.led_by(pid)
             output.started()
-            error, status, usage = _Leader(pid, family).supervise(stop, watches, grace)
+            error, buried = _Leader(pid, family).supervise(stop, watches, grace)
             output.finish(hurry=error is not None)
     finally:
         family.leave()
+    if buried is None:
+        log.error("process %d of the script hangs in the kernel, and is left behind", pid)
+        raise error or ScriptError("the script can't be ended", failure=Failure.SCRIPT)
+    status, usage = buried
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
     outcome = Outcome(
         status=128 + ended_by if ended_by is not None else os.WEXITSTATUS(status),
@@ -167,10 +171,11 @@ class _Leader:
 
     def supervise(
         self, stop: Stop, watches: Sequence[Watch], grace: float
-    ) -> tuple[SupervisorError | None, int, resource.struct_rusage]:
+    ) -> tuple[SupervisorError | None, tuple[int, resource.struct_rusage] | None]:
         """Wait for the script's end, bring it about where it has to be, and bury it.
 
-        Returns why it was ended, its status as `wait4` tells it, and what it used.
+        Returns why it was ended, and its status as `wait4` tells it with what it used; None for these if not even
+        SIGKILL could end it.
         """
         gone = False
         try:
@@ -182,8 +187,8 @@ class _Leader:
                 self._kill()
             if self._handle is not None:
                 os.close(self._handle)
-            status, usage = self._family.bury_leader()
-        return error, status, usage
+            buried = self._family.bury_leader()
+        return error, buried
 
     def _wait(self, stop: Stop, watches: Sequence[Watch]) -> SupervisorError | None:
         """Wait until the script has ended, and return None, or until it has to, and return why."""

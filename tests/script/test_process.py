@@ -16,7 +16,8 @@ import pytest
 from faas_supervisor.errors import Failure, ScriptError, Terminated
 from faas_supervisor.script import _process, run
 from faas_supervisor.stop import Stop
-from tests.script.runs import TIMEOUT, Collected, Ran, alive, python, sh
+from tests.programs import need_folder, need_root
+from tests.script.runs import TIMEOUT, Collected, Ran, alive, python, running, sh, state, wait_for
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -308,3 +309,32 @@ def test_without_a_process_handle_it_says_so_at_debug(monkeypatch, caplog):
     caplog.set_level("DEBUG", "faas_supervisor")
     assert sh("exit 0").status == 0
     assert f"every {1000 * _process._POLL:.0f} ms" in caplog.text
+
+
+@pytest.fixture
+def freezer():
+    """A group of version 1 whose frozen members not even SIGKILL ends, like a process that waits for a dead disk."""
+    need_root()
+    need_folder(Path("/sys/fs/cgroup/freezer"), "freezer of cgroup version 1")
+    group = Path(f"/sys/fs/cgroup/freezer/test-{os.urandom(4).hex()}")
+    group.mkdir()
+    yield group
+    group.rmdir()
+
+
+def test_a_script_that_hangs_in_the_kernel_does_not_hold_us(freezer, monkeypatch, caplog):
+    monkeypatch.setattr(_process, "_KILLED", 0.1)
+    script = running("echo $$; sleep 1000", grace=0.1)
+    pid = int(script.said(b"\n"))
+    (freezer / "cgroup.procs").write_text(str(pid))
+    (freezer / "freezer.state").write_text("FROZEN")
+    try:
+        script.stop.set()
+        error = script.end().error
+        assert (type(error), error.outcome) == (Terminated, None)
+        assert f"process {pid} of the script hangs in the kernel" in caplog.text
+    finally:
+        (freezer / "freezer.state").write_text("THAWED")
+    wait_for(lambda: not alive(pid), "its end")
+    sh("exit 0")
+    assert state(pid) is None, "the next script did not bury it"
