@@ -11,20 +11,19 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from faas_supervisor.cgroup import bytes_of
 from faas_supervisor.logs import log
-from faas_supervisor.values import value
+from faas_supervisor.script._table import PROC, children, listing, send
 
 if TYPE_CHECKING:
     import resource
     from collections.abc import Mapping
+    from pathlib import Path
+
+    from faas_supervisor.script._table import Process, Table
 
 __all__ = ["Family", "forward"]
-
-_PROC: Final = Path("/proc")
 
 # Between two looks at who is left; the first ones come sooner, since most leave at once.
 _LOOK: Final = 0.05
@@ -32,24 +31,6 @@ _FIRST_LOOK: Final = 0.002
 
 # How often the processes are listed anew when some were missed; more would be a script that forks without end.
 _LISTINGS: Final = 10
-
-_Table = dict[int, "_Process"]
-
-
-@value
-class _Process:
-    """One line of /proc/<pid>/stat; `begun` tells it from a later process of the same number."""
-
-    pid: int
-    state: str
-    parent: int
-    group: int
-    session: int
-    begun: str
-
-    @property
-    def is_dead(self) -> bool:
-        return self.state in "ZX"
 
 
 class _Scripts:
@@ -88,7 +69,7 @@ class Family:
         folder = environment.get("TMP_OUTPUT_DIR", "")
         self._mark = f"TMP_OUTPUT_DIR={folder}\0".encode("utf-8", "surrogateescape") if folder else b""
         self._cgroup = cgroup
-        self._before = _children()
+        self._before = children()
         self._leader = 0
         self._left = False
         self._sessions: set[int] = set()
@@ -143,7 +124,7 @@ class Family:
         """Send a signal to every descendant outside the script's group, and return whether there was any."""
         found = [one for one in self.descendants() if one.group != self._leader]
         for one in found:
-            _send(one, number)
+            send(one, number)
         return bool(found)
 
     def ended(self, until: float) -> bool:
@@ -171,14 +152,14 @@ class Family:
             if time.monotonic() > until:
                 return False
 
-    def descendants(self) -> list[_Process]:
+    def descendants(self) -> list[Process]:
         """Return the descendants that still run, after burying those that don't."""
         if not self._leader or not self._may_have_any():
             return []
-        running: list[_Process] = []
+        running: list[Process] = []
         for _ in range(_LISTINGS):
             # In this order: a script that begins after the listing isn't in it.
-            table = _listing()
+            table = listing()
             with _scripts.lock:
                 leaders, starting = set(_scripts.leaders), _scripts.starting
             found = self._trace(table, leaders, alone=len(leaders) + starting == 1)
@@ -193,13 +174,13 @@ class Family:
 
     def _strangers(self) -> set[int]:
         """Return those of our children that we did not start, or not knowingly."""
-        children = _children() or set()
+        found = children() or set()
         with _scripts.lock:
-            return children - _scripts.leaders.keys() - (self._before or set())
+            return found - _scripts.leaders.keys() - (self._before or set())
 
     def _may_have_any(self) -> bool:
         """Whether the costly look at all processes is needed: the script runs, or we have got children from it."""
-        if self._cgroup or _children() is None:
+        if self._cgroup or children() is None:
             return _has_proc()
         return bool(self._strangers()) or self._leader_runs()
 
@@ -209,7 +190,7 @@ class Family:
         except ChildProcessError:  # it is buried
             return False
 
-    def _trace(self, table: _Table, leaders: set[int], *, alone: bool) -> list[_Process]:
+    def _trace(self, table: Table, leaders: set[int], *, alone: bool) -> list[Process]:
         """Return everyone in `table` who comes from this script, the script itself not counted."""
         members = {pid for file in self._cgroup for pid in _members(file)}
         if os.getpid() in members:  # then the group is not the script's alone
@@ -232,11 +213,11 @@ class Family:
         self._sessions.update(one.session for one in found if not one.is_dead)
         return found
 
-    def _is_adopted(self, one: _Process, leaders: set[int]) -> bool:
+    def _is_adopted(self, one: Process, leaders: set[int]) -> bool:
         """Whether somebody is our child that we did not start; all that comes from scripts is in other sessions."""
         return one.parent == os.getpid() and one.pid not in leaders and one.session != os.getsid(0)
 
-    def _is_new(self, one: _Process) -> bool:
+    def _is_new(self, one: Process) -> bool:
         """Whether it is known not to have been our child already when the script began."""
         return self._before is not None and one.pid not in self._before
 
@@ -244,11 +225,11 @@ class Family:
         if not self._mark:
             return False
         try:
-            return self._mark in (_PROC / str(pid) / "environ").read_bytes()
+            return self._mark in (PROC / str(pid) / "environ").read_bytes()
         except OSError:  # it has gone, or is another user's
             return False
 
-    def _bury_all(self, table: _Table) -> None:
+    def _bury_all(self, table: Table) -> None:
         """Bury the dead that became our children; those of others are buried by their own parents.
 
         Of the dead only the session is left to tell whose they were. Without a script that is just being started, whose
@@ -285,63 +266,13 @@ def _members(group: Path) -> set[int]:
     return set()
 
 
-def _children() -> set[int] | None:
-    """Return the children of our first thread; None where the kernel doesn't list them (CONFIG_PROC_CHILDREN).
-
-    Whoever loses its parent below us becomes a child of that thread (find_new_reaper in the kernel's exit.c), also
-    when another thread started the script. So this one file tells of all of them, and of no script of other threads.
-    """
-    try:
-        return set(map(int, bytes_of(f"/proc/self/task/{os.getpid()}/children").split()))
-    except OSError:
-        return None
-
-
-def _listing() -> _Table:
-    """Return all processes that can be seen."""
-    try:
-        names = [name for name in os.listdir(_PROC) if name.isdecimal()]  # noqa: PTH208  # as above
-    except OSError:
-        return {}
-    return {one.pid: one for one in map(_read, map(int, names)) if one is not None}
-
-
-def _read(pid: int) -> _Process | None:
-    try:
-        text = bytes_of(f"/proc/{pid}/stat")
-    except OSError:
-        return None
-    # The name, in brackets, may hold anything. Fields: proc_pid_stat(5).
-    rest = text[text.rfind(b")") + 2 :].decode("ascii").split()
-    state, parent, group, session = rest[:4]
-    return _Process(pid, state, int(parent), int(group), int(session), rest[19])
-
-
 _told: list[bool] = []
 
 
 def _has_proc() -> bool:
-    if (_PROC / "self" / "stat").exists():
+    if (PROC / "self" / "stat").exists():
         return True
     if not _told:
         _told.append(True)
         log.warning("there is no /proc: processes that leave the script's group can't be ended with it")
     return False
-
-
-def _send(one: _Process, number: int) -> None:
-    """Send a signal to a process that is no child of ours, so that its number may be another's by now."""
-    with contextlib.suppress(OSError):
-        try:
-            handle = os.pidfd_open(one.pid)
-        except ProcessLookupError:
-            return
-        except OSError:  # a kernel without it; the listing is a moment old
-            os.kill(one.pid, number)
-            return
-        try:
-            now = _read(one.pid)
-            if now is not None and now.begun == one.begun:
-                signal.pidfd_send_signal(handle, number)
-        finally:
-            os.close(handle)

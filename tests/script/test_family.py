@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from faas_supervisor.script import _family, forward
+from faas_supervisor.script import _family, _table, forward
 from faas_supervisor.script._family import Family
 from tests.programs import need, need_root
 from tests.script.runs import PATH, TIMEOUT, Running, alive, python, running, sh, state, wait_for
@@ -123,9 +123,9 @@ def with_mark(mark):
 
 class TestZombies:
     def test_none_is_left(self):
-        others = _family._children()  # of what ran before in this process
+        others = _family.children()  # of what ran before in this process
         ran = sh("sleep 0.01 & (sleep 0.01 &) ; setsid sleep 0.01 & (setsid true &); echo $$")
-        assert not [pid for pid in _family._children() - others if state(pid) == "Z"]
+        assert not [pid for pid in _family.children() - others if state(pid) == "Z"]
         with pytest.raises(ChildProcessError):
             os.waitpid(pids(ran)[0], os.WNOHANG)
 
@@ -208,19 +208,19 @@ class TestOthers:
 
 
 def parent(pid):
-    read = _family._read(pid)
+    read = _table.read(pid)
     return read and read.parent
 
 
 class TestWithoutWhatTheKernelTells:
     def test_no_list_of_children_is_no_matter(self, monkeypatch):
-        monkeypatch.setattr(_family, "_children", lambda: None)
+        monkeypatch.setattr(_family, "children", lambda: None)
         ran = python(daemon(), environment={"PATH": PATH, "TMP_OUTPUT_DIR": "/not-listed"})
         assert state(pids(ran)[0]) is None
 
     def test_without_proc_the_group_ends_and_it_is_said_once(self, monkeypatch, caplog):
-        monkeypatch.setattr(_family, "_PROC", Path("/no/such/proc"))
-        monkeypatch.setattr(_family, "_children", lambda: None)
+        monkeypatch.setattr(_family, "PROC", Path("/no/such/proc"))
+        monkeypatch.setattr(_family, "children", lambda: None)
         monkeypatch.setattr(_family, "_told", [])
         for _ in range(2):
             ran = sh("sleep 1000 & echo $!; exit 3")
@@ -240,11 +240,11 @@ class TestWithoutWhatTheKernelTells:
 def test_a_process_that_has_another_ones_number_by_now_gets_no_signal():
     bystander = subprocess.Popen(["sleep", "1000"])
     try:
-        now = _family._read(bystander.pid)
-        earlier = _family._Process(now.pid, now.state, now.parent, now.group, now.session, "1")
-        _family._send(earlier, signal.SIGKILL)
+        now = _table.read(bystander.pid)
+        earlier = _table.Process(now.pid, now.state, now.parent, now.group, now.session, "1")
+        _family.send(earlier, signal.SIGKILL)
         assert bystander.poll() is None
-        _family._send(now, signal.SIGKILL)
+        _family.send(now, signal.SIGKILL)
         assert bystander.wait(TIMEOUT) == -signal.SIGKILL
     finally:
         bystander.kill()
@@ -354,7 +354,7 @@ def test_threads_that_come_and_go_do_not_hide_our_children():
     try:
         for thread in threads:
             thread.start()
-        seen = [_family._children() for _ in range(300)]
+        seen = [_family.children() for _ in range(300)]
     finally:
         ends.set()
         for thread in threads:
@@ -373,7 +373,7 @@ def test_a_script_that_began_after_the_listing_is_not_taken_for_a_stray_child(mo
     ours.led_by(leader.pid)
     child = subprocess.Popen(["true"], start_new_session=True)
     wait_for(lambda: state(child.pid) == "Z", "the end of the child")
-    listing, others = _family._listing, []
+    listing, others = _family.listing, []
 
     def late():
         table = listing()
@@ -382,7 +382,7 @@ def test_a_script_that_began_after_the_listing_is_not_taken_for_a_stray_child(mo
             others[0].led_by(child.pid)
         return table
 
-    monkeypatch.setattr(_family, "_listing", late)
+    monkeypatch.setattr(_family, "listing", late)
     try:
         ours.descendants()
         assert others[0].bury_leader()[0] == 0

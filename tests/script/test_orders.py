@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from faas_supervisor.errors import Terminated
-from faas_supervisor.script import _family, forward
+from faas_supervisor.script import _family, _table, forward
 from tests.script.runs import PATH, Running, alive, state, wait_for
 
 KINDS = {
@@ -133,11 +133,11 @@ class Orders(RuleBasedStateMachine):
             shutil.rmtree(script.folder)
         assert not _family._scripts.leaders
         assert _family._scripts.starting == 0
-        assert not [_family._read(pid) for pid in self.children() - self.before if state(pid) == "Z"]
+        assert not [_table.read(pid) for pid in self.children() - self.before if state(pid) == "Z"]
 
     @staticmethod
     def children():
-        return _family._children() or set()
+        return _family.children() or set()
 
 
 @pytest.mark.usefixtures("way")
