@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from faas_supervisor.errors import Failure, SupervisorError, Terminated, printable
+from faas_supervisor.errors import SupervisorError, Terminated, printable
 from faas_supervisor.fronts._service import Request
 from faas_supervisor.fronts._streams import Descriptor
 from faas_supervisor.fronts.watchdog._connection import Reply
+from faas_supervisor.fronts.watchdog._deadline import ClientLeft, Deadline, TimedOut
 from faas_supervisor.fronts.watchdog._head import BadRequest, cgi_variables
 from faas_supervisor.fronts.watchdog._settings import seconds
 from faas_supervisor.logs import log
@@ -68,55 +69,12 @@ class Program(Protocol):
         """Free what is held."""
 
 
-class ClientLeft(SupervisorError):
-    """The client left before its answer was there."""
-
-    failure = Failure.TERMINATED
-
-
-class TimedOut(SupervisorError):
-    """The request took longer than `exec_timeout`, or its own `X-Timeout`."""
-
-    failure = Failure.TIME_LIMIT
-
-
 class _Refused(Exception):
     """A request that nothing runs for."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
         self.reply = reply
-
-
-class _Deadline:
-    """Sets `stop` when a request has been worked on for so many seconds; it may have to wait for a thread first.
-
-    Attributes:
-        begun: When that began, by `time.monotonic`; set by the thread, which need not wake the loop for it.
-    """
-
-    def __init__(self, stop: Stop, limit: float | None) -> None:
-        self.begun: float | None = None
-        self._stop = stop
-        self._timer: asyncio.TimerHandle | None = None
-        if limit is not None:
-            self._limit = limit
-            self._wait(limit)
-
-    def cancel(self) -> None:
-        """Do nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _wait(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
-
-    def _look(self) -> None:
-        left = self._limit if self.begun is None else self.begun + self._limit - time.monotonic()
-        if left > 0:
-            self._wait(left)
-        else:
-            self._stop.set(TimedOut(f"it took longer than {self._limit:g} s"))
 
 
 class Calls:
@@ -264,7 +222,7 @@ class Calls:
         """Let the program answer, and end it when its client leaves or its time is over."""
         begun = time.monotonic()
         stop = Stop()
-        deadline = _Deadline(stop, limit)
+        deadline = Deadline(stop, limit)
         self._stops.add(stop)
         try:
             with self._metrics.running.track_inprogress():
@@ -299,7 +257,7 @@ class Calls:
             timeout=timeout,
         )
 
-    def _work(self, request: Request, folder: Path, deadline: _Deadline) -> Answer:
+    def _work(self, request: Request, folder: Path, deadline: Deadline) -> Answer:
         """Run in a thread."""
         deadline.begun = time.monotonic()
         if request.stop.is_set():
