@@ -1,7 +1,8 @@
 /* Becomes the user's script: applies what the supervisor asks for, then executes it.
  *
- *     starter PARENT [r<resource>=<soft>] [n<nice>] [o<oom_score_adj>] [c<cgroup.procs>]... -- PROGRAM [ARGUMENT]...
+ *     starter PARENT LAST [r<resource>=<soft>] [n<nice>] [o<oom_score_adj>] [c<cgroup.procs>]... -- PROGRAM [ARGUMENT]...
  *
+ * PARENT is the supervisor's process, LAST the highest descriptor that the script is given.
  * Only the process itself can do this, between its start and the script's: the frozen supervisor starts this program
  * by posix_spawn, which gives it its session, streams, signal mask and environment (faas_supervisor/script/_start.py).
  * What fails is told on descriptor 3, which is closed by a successful exec: the step and errno, two ints.
@@ -39,15 +40,15 @@ static void put(const char *file, const char *text, enum step step)
 }
 
 /* What is open above is not the script's business: what the supervisor was started with, or a library of it left. */
-static void close_others(void)
+static void close_above(int last)
 {
     struct rlimit files;
 #if defined(SYS_close_range) && !defined(BEFORE_LINUX_5_9)
-    if (syscall(SYS_close_range, STATUS + 1, ~0U, 0) == 0)
+    if (syscall(SYS_close_range, last + 1, ~0U, 0) == 0)
         return;
 #endif
     rlim_t most = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < MANY ? files.rlim_cur : MANY;
-    for (int number = STATUS + 1; number < (int)most; number++)
+    for (int number = last + 1; number < (int)most; number++)
         close(number);
 }
 
@@ -95,11 +96,12 @@ static void apply(const char *option)
 
 int main(int argc, char **argv)
 {
-    int i = 2;
-    if (argc < 4)
+    int i = 3;
+    if (argc < 5)
         return 2;
+    int last = atoi(argv[2]);
     fcntl(STATUS, F_SETFD, FD_CLOEXEC);
-    close_others();
+    close_above(last > STATUS ? last : STATUS);
     die_with((pid_t)atol(argv[1]));
     for (; argv[i] != NULL && strcmp(argv[i], "--") != 0; i++)
         apply(argv[i]);

@@ -134,7 +134,7 @@ def _spawn(
     assert starter is not None  # noqa: S101  # for the type checker
     return os.posix_spawn(
         starter,
-        [starter, str(os.getpid()), *setup.options(), "--", *argv],
+        [starter, str(os.getpid()), str(max(given)), *setup.options(), "--", *argv],
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

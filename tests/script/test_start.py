@@ -194,27 +194,32 @@ class TestNoRoomForAProcess:
 
 
 def test_a_starter_that_is_called_otherwise_does_nothing(starter):
-    for arguments in ([], ["1"], ["1", "--"], [str(os.getpid()), "n5", "--"], [str(os.getpid()), "n5", "n5"]):
+    parent = str(os.getpid())
+    for arguments in ([], ["1"], ["1", "3", "--"], [parent, "3", "n5", "--"], [parent, "3", "n5", "n5"]):
         assert subprocess.run([starter, *arguments], check=False).returncode == 2
 
 
 @pytest.mark.parametrize("program", ["starter", "older_starter"])
-def test_a_starter_closes_what_libraries_left_open(request, program):
-    left = os.open(os.devnull, os.O_RDONLY)
-    os.set_inheritable(left, True)  # noqa: FBT003
-    high = os.dup2(left, 900, inheritable=True)
-    command = [request.getfixturevalue(program), str(os.getpid()), "--", "/bin/ls", "/proc/self/fd"]
+def test_a_starter_closes_what_libraries_left_open_and_nothing_that_is_the_scripts(request, program):
+    null = os.open(os.devnull, os.O_RDONLY)
+    given = [os.dup2(null, number, inheritable=True) for number in (901, 902, 903)]
+    command = [request.getfixturevalue(program), str(os.getpid()), "LAST", "--", "/bin/ls", "/proc/self/fd"]
+    listed = {}
     try:
-        listed = subprocess.run(command, capture_output=True, check=True, close_fds=False)
+        for last in ("0", "3", "901", "902"):
+            command[2] = last
+            done = subprocess.run(command, capture_output=True, check=True, close_fds=False)
+            listed[last] = {int(number) for number in done.stdout.split()}
     finally:
-        os.close(left)
-        os.close(high)
-    assert listed.stdout.split() == [b"0", b"1", b"2", b"3"]  # 3 is that of the listing
+        for number in (null, *given):
+            os.close(number)
+    assert listed["0"] == listed["3"] == {0, 1, 2, 3}  # 3 is that of the listing
+    assert {number: {901, 902, 903} & listed[number] for number in ("901", "902")} == {"901": {901}, "902": {901, 902}}
 
 
 def test_a_starter_whose_parent_has_gone_already_runs_nothing(starter, tmp_path):
     """Between its start and PR_SET_PDEATHSIG the supervisor may die; then no signal comes."""
-    done = subprocess.run([starter, "1", "--", "/bin/touch", str(tmp_path / "ran")], check=False)
+    done = subprocess.run([starter, "1", "3", "--", "/bin/touch", str(tmp_path / "ran")], check=False)
     assert done.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []
 

@@ -18,6 +18,8 @@ from faas_supervisor.script import Outcome, run_limited
 from faas_supervisor.script._warm import WarmScripts
 from faas_supervisor.stop import Stop
 
+pytestmark = pytest.mark.usefixtures("way")
+
 LOOP = """
 while read -r request; do
     . "$WARM_ENVIRONMENT"
