@@ -45,6 +45,9 @@ __all__ = [
 
 _MEMORY: Final = 64 * 1024 * 1024
 
+# A Job starts a warm script no more often than it has records.
+_LONGEST_PAUSE: Final = 1.0
+
 
 @value
 class Client:
@@ -134,7 +137,7 @@ class Once:
             if not function.warm:
                 yield Opened(stores, script.run)
                 return
-            with warm_scripts(function, self._environment) as warm:
+            with warm_scripts(function, self._environment, longest_pause=_LONGEST_PAUSE) as warm:
                 yield Opened(stores, warm.run)
 
 
@@ -221,13 +224,15 @@ def stores_of(
     return Stores(function.providers, plugins.spec, MemoryBudget(function.transfer_memory or _memory()), reread)
 
 
-def warm_scripts(function: Function, environment: Mapping[str, str], most: int = 1) -> WarmScripts:
-    """Return the warm scripts of `function`, of which there are `most` at most; none is started yet."""
+def warm_scripts(
+    function: Function, environment: Mapping[str, str], *, most: int = 1, longest_pause: float = 10.0
+) -> WarmScripts:
+    """Return the warm scripts of `function`; none is started yet. See `WarmScripts`."""
     from faas_supervisor.script._warm import WarmScripts  # noqa: PLC0415  # few functions have them
 
     secrets = credential_variables(function)
     base = script.base_environment(environment, variables=function.environment, secrets=secrets)
-    return WarmScripts(base, environment, most=most)
+    return WarmScripts(base, environment, most=most, longest_pause=longest_pause)
 
 
 def transfer_of(function: Function, call: Call) -> Transfer:

@@ -87,7 +87,7 @@ class Resident:
 
     def _generation(self, function: Function, state: State, call: Call) -> _Generation:
         stores = stores_of(function, self.plugins, lambda: read_function(call, self.plugins).providers)
-        warm = warm_scripts(function, self._environment, _most(self._environment)) if function.warm else None
+        warm = warm_scripts(function, self._environment, most=_most(self._environment)) if function.warm else None
         return _Generation(function, state, stores, warm)
 
     def _retire(self, generation: _Generation) -> None:

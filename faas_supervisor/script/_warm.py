@@ -31,7 +31,6 @@ __all__ = ["WarmScripts"]
 
 # How long to wait before a script that died without having answered anything is started again.
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 10.0
 
 # How often whoever waits for a free one looks whether it has to stop.
 _LOOK: Final = 0.1
@@ -47,11 +46,20 @@ class WarmScripts:
         environment: What they are started with; what a run has beyond it is told with the run.
         most: How many there may be; each works on one run at a time, and who finds none free waits.
         outer: Where their folders are made, see `Workspace`.
+        longest_pause: Seconds at most before one is started again that never answers.
     """
 
-    def __init__(self, environment: Mapping[str, str], outer: Mapping[str, str], *, most: int = 1) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        outer: Mapping[str, str],
+        *,
+        most: int = 1,
+        longest_pause: float = 10.0,
+    ) -> None:
         self._environment: Final = environment
         self._outer: Final = outer
+        self._longest_pause: Final = longest_pause
         self._places: Final = threading.BoundedSemaphore(most)
         self._lock: Final = threading.Lock()
         self._idle: list[_Warm] = []
@@ -119,7 +127,7 @@ class WarmScripts:
 
     def _started(self, argv: Sequence[str], setup: Setup, stop: Stop, grace: float) -> _Warm:
         if self._failures:
-            pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE)
+            pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), self._longest_pause)
             log.warning("the warm script is started again in %.1f s", pause)
             if stop.wait(pause):
                 raise stop.error()
