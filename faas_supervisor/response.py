@@ -41,7 +41,6 @@ _RESERVED: Final = frozenset(
         "proxy-connection",
         "te",
         "trailer",
-        "transfer-encoding",
         "upgrade",
     }
 )
@@ -108,15 +107,18 @@ def _response(document: object) -> Response:
         raise ValueError(f"headers must be an object of at most {_MOST_HEADERS} entries")
     if len({name.lower() for name in headers}) < len(headers):
         raise ValueError("a header is there twice")
-    for name, text in headers.items():
-        _require_harmless(name, text)
-    return Response(status, MappingProxyType(headers))
+    return Response(status, MappingProxyType({name: _harmless(name, text) for name, text in headers.items()}))
 
 
-def _require_harmless(name: str, text: object) -> None:
+def _harmless(name: str, text: object) -> str:
+    """Return the value of a header, without the white space around it, which is no part of it (RFC 9110, 5.5)."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name[:80]!r} can't be the name of a header")
     if name.lower() in _RESERVED:
         raise ValueError(f"the header {name} belongs to the server")
     if not isinstance(text, str) or len(text) > _LONGEST_VALUE or not _VALUE.fullmatch(text):
         raise ValueError(f"the header {name} must be text: printable ASCII, at most {_LONGEST_VALUE} characters")
+    text = text.strip(" \t")
+    if name.lower() == "transfer-encoding" and text.lower() != "chunked":
+        raise ValueError("Transfer-Encoding can be nothing but chunked")
+    return text

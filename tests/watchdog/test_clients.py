@@ -323,6 +323,12 @@ class TestHarm:
         assert b"Http_X_Bytes=\xfe\xff\n" in response.body
         assert b"Http_Path=/\xff\n" in response.body
 
+    def test_a_type_that_is_no_text_comes_back_as_it_came(self, watchdog):
+        with watchdog.connected() as connection:
+            connection.sendall(HEAD + b"Content-Type: text/plain; name=\xc3\xa9\xff\r\nContent-Length: 0\r\n\r\n")
+            response = answer(connection)
+        assert (response.status, response.headers["content-type"]) == (200, "text/plain; name=\xc3\xa9\xff")
+
     def test_nothing_of_this_harms_the_next_request(self, watchdog):
         assert watchdog.get("/").status == 200
         eventually(lambda: watchdog.leftovers == [], "the end of the folder")

@@ -87,5 +87,10 @@ def test_the_largest_body_is_a_quantity(text, size):
     assert read_settings({"FAAS_SUPERVISOR_MAX_BODY_SIZE": text}).max_body_size == size
 
 
+@pytest.mark.parametrize("text", ["a/b; c=d", " a/b; c=d\n", "a/b;\r\nc=d"])
+def test_a_type_is_one_line_without_white_space_around_it(text):
+    assert read_settings({"content_type": text}).content_type == "a/b; c=d"
+
+
 def test_every_setting_has_a_variable():
     assert {variable.field for variable in VARIABLES} == set(Settings.__annotations__)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from faas_supervisor.errors import SupervisorError, Terminated, printable
 from faas_supervisor.fronts._service import Request
 from faas_supervisor.fronts._streams import Descriptor
-from faas_supervisor.fronts.watchdog._connection import Reply
+from faas_supervisor.fronts.watchdog._connection import Reply, overlaid
 from faas_supervisor.fronts.watchdog._deadline import ClientLeft, Deadline, TimedOut
 from faas_supervisor.fronts.watchdog._head import BadRequest, cgi_variables
 from faas_supervisor.fronts.watchdog._settings import seconds
@@ -284,9 +284,8 @@ class Calls:
             kind = self._settings.content_type or head.headers.get("content-type", "")
             given = any(name.lower() == "content-type" for name in headers)
             if kind and (self._settings.content_type or not given):
-                headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
-                headers["Content-Type"] = kind
-            headers["X-Duration-Seconds"] = f"{wall:f}"
+                headers = overlaid(headers, {"Content-Type": kind})
+            headers = overlaid(headers, {"X-Duration-Seconds": f"{wall:f}"})
         return Reply(answer.status, headers, answer.body)
 
 

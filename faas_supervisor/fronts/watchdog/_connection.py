@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from faas_supervisor.fronts.watchdog._channel import Channel
     from faas_supervisor.fronts.watchdog._settings import Settings
 
-__all__ = ["Connection", "Handler", "Reply"]
+__all__ = ["Connection", "Handler", "Reply", "overlaid"]
 
 # A client that still sends when it gets an error has to be listened to for a moment: data that arrives at a closed
 # socket makes the kernel reset the connection, and the answer may be lost with it (RFC 9112, 9.6).
@@ -223,8 +223,11 @@ class Connection:
         await self._channel.write(begun + (self._protocol.send(h11.Data(data=body)) or b""))
 
     def _response(self, head: Head | None, reply: Reply, size: int, beginning: bytes) -> h11.Response:
-        headers = {"Date": formatdate(usegmt=True), **reply.headers}
+        headers = overlaid({"Date": formatdate(usegmt=True)}, reply.headers)
         names = {name.lower() for name in headers}
+        if reply.status in {204, 304} or head is None or head.version == "1.0":  # which know no chunks
+            headers = {name: text for name, text in headers.items() if name.lower() != "transfer-encoding"}
+            names.discard("transfer-encoding")
         if "transfer-encoding" not in names and reply.status not in {204, 304}:
             headers["Content-Length"] = str(size)
         if size and "content-type" not in names:
@@ -232,9 +235,8 @@ class Connection:
         # What is left of a body that nobody read would be taken for the next request.
         if self.closing or (head is not None and self._unread()):
             headers["Connection"] = "close"
-        return h11.Response(
-            status_code=reply.status, headers=list(headers.items()), reason=_REASONS.get(reply.status, "")
-        )
+        lines = [(name.encode(), os.fsencode(text)) for name, text in headers.items()]  # bytes, where a client sent any
+        return h11.Response(status_code=reply.status, headers=lines, reason=_REASONS.get(reply.status, ""))
 
     def _unread(self) -> bool:
         """Whether there is more of the request to come; what is already here is passed over."""
@@ -280,6 +282,12 @@ class _Size:
 
     def __len__(self) -> int:
         return self._size
+
+
+def overlaid(headers: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """Return all of them; those of `others` take the place of headers of the same name, in whatever case."""
+    names = {name.lower() for name in others}
+    return {**{name: text for name, text in headers.items() if name.lower() not in names}, **others}
 
 
 def _sniff(beginning: bytes) -> str:

@@ -107,6 +107,11 @@ def _true(text: str) -> bool:
     return text == "true"
 
 
+def _header(text: str) -> str:
+    """Read what becomes a header: as Go does, without the white space around it, and on one line."""
+    return " ".join(text.split())
+
+
 def _size(text: str) -> int | None:
     """Read a size in bytes, or with one of the suffixes of Kubernetes' quantities that OSCAR's users write."""
     found = re.fullmatch(r"([0-9]{1,15})(Ki|Mi|Gi|Ti|k|M|G|T)?", text)
@@ -139,7 +144,7 @@ VARIABLES: Final = (
     Variable("suppress_lock", "suppress_lock", _true, "false"),
     Variable("cgi_headers", "cgi_headers", _true, "true"),
     Variable("combine_output", "combine_output", _true, "true"),
-    Variable("content_type", "content_type", str, "none"),
+    Variable("content_type", "content_type", _header, "none"),
     Variable("FAAS_SUPERVISOR_HOST", "host", str, "all addresses"),
     Variable("FAAS_SUPERVISOR_METRICS_PORT", "metrics_port", _integer, "8081"),
     Variable("FAAS_SUPERVISOR_MAX_BODY_SIZE", "max_body_size", _size, "16Gi"),
