@@ -139,6 +139,8 @@ def _spawn(
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             *((os.POSIX_SPAWN_DUP2, ours, number) for number, ours in given.items()),
+            # The starter closes what is above all of them; there is nothing below but for a warm script.
+            *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable(below=max(given)) if number not in given),
         ],
         setsid=True,
         setsigmask=(),
@@ -289,8 +291,10 @@ def _signals() -> frozenset[signal.Signals]:
     return frozenset(known)
 
 
-def _inheritable() -> list[int]:
+def _inheritable(below: int = sys.maxsize) -> list[int]:
     """Return the open descriptors that are not the script's business: what we were started with, and libraries left."""
+    if below <= _STATUS:
+        return []
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # names are all we want
     except OSError:  # no /proc; Python's own descriptors aren't inherited anyway
@@ -298,7 +302,7 @@ def _inheritable() -> list[int]:
     found = []
     for number in numbers:
         with contextlib.suppress(OSError):  # that of the listing is closed by now
-            if number > 2 and os.get_inheritable(number):  # noqa: PLR2004  # standard error
+            if 2 < number < below and os.get_inheritable(number):  # noqa: PLR2004  # standard error
                 found.append(number)
     return found
 

@@ -154,6 +154,17 @@ class TestItsSurroundings:
         assert streams == [0, 1, 2]
         assert listing == 3
 
+    def test_of_ours_it_inherits_what_it_is_given(self):
+        ours = os.open(os.devnull, os.O_RDONLY)
+        others = [os.dup2(ours, number, inheritable=True) for number in (150, 250)]
+        given = os.dup2(ours, 300)
+        try:
+            ran = python("import os; print(*os.listdir('/proc/self/fd'))", streams={200: given})
+        finally:
+            for number in (ours, given, *others):
+                os.close(number)
+        assert set(map(int, ran.out.data.split())) == {0, 1, 2, 200, 3}  # 3 is that of the listing
+
     def test_signals_that_python_ignores_are_not_ignored(self):
         ran = sh("trap - PIPE; grep -i sig[ib] /proc/self/status")
         found = dict(line.split(b":\t") for line in ran.out.data.splitlines())
