@@ -133,9 +133,10 @@ def _state(call: Call) -> State:
 
 
 def _below(folder: str) -> list[str]:
+    """Return what is in a mounted folder, but for the folders behind it, which Kubernetes makes, swaps and removes."""
     try:
         with os.scandir(folder) as entries:
-            return [entry.path for entry in entries]
+            return [entry.path for entry in entries if not entry.name.startswith(".")]
     except OSError:  # whoever reads it will say so
         return []
 

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -52,6 +53,7 @@ class S3Server:
 
 
 _OWNER = S3Server("", "OWNERACCESSKEY0001", "owner/secret+key=0001-abcdefgh")
+_EVERYTHING = ["Admin", "Read", "Write", "List", "Tagging"]
 _READER = S3Server("", "READERACCESSKEY0001", "reader/secret+key=0001-abcdefgh")
 
 
@@ -71,9 +73,69 @@ def s3_client(server: S3Server) -> Any:
     )
 
 
+class Users:
+    """Users of a running SeaweedFS that come and go."""
+
+    def __init__(self, server: S3Server, config: Path, process: subprocess.Popen[bytes]) -> None:
+        self._server, self._config, self._process = server, config, process
+        self._users: dict[S3Server, bool] = {}
+
+    def admit(self) -> S3Server:
+        """Return the server as a new user, who may do everything."""
+        name = uuid.uuid4().hex.upper()
+        user = replace(self._server, access_key=f"GUEST{name[:16]}", secret_key=f"guest/secret+key={name}")
+        self._set(user, known=True)
+        return user
+
+    def revoke(self, user: S3Server) -> None:
+        """Have the server refuse a user from now on."""
+        self._set(user, known=False)
+
+    def revoke_all(self) -> None:
+        """Have it refuse all of them."""
+        for user in [user for user, known in self._users.items() if known]:
+            self.revoke(user)
+
+    def _set(self, user: S3Server, *, known: bool) -> None:
+        self._users[user] = known
+        # One that is only left out stays known.
+        guests = [{**_identity(user, _EVERYTHING), "disabled": not known} for user, known in self._users.items()]
+        self._config.write_text(json.dumps({"identities": [*_identities(), *guests]}))
+        self._process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + _START_TIME
+        while _knows(user) is not known:
+            assert time.monotonic() < deadline, "SeaweedFS does not take notice of its users"
+            time.sleep(0.02)
+
+
+def _knows(user: S3Server) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        s3_client(user).list_buckets()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidAccessKeyId":
+            raise
+        return False
+    return True
+
+
+@pytest.fixture
+def seaweedfs_users(_seaweedfs: tuple[S3Server, Users]) -> Iterator[Users]:
+    """Users of SeaweedFS for one test."""
+    _, users = _seaweedfs
+    yield users
+    users.revoke_all()
+
+
 @pytest.fixture(scope="session")
-def seaweedfs() -> Iterator[S3Server]:
+def seaweedfs(_seaweedfs: tuple[S3Server, Users]) -> S3Server:
     """SeaweedFS: a real object store with signatures, rights, versions and checksums. One for the session."""
+    return _seaweedfs[0]
+
+
+@pytest.fixture(scope="session")
+def _seaweedfs() -> Iterator[tuple[S3Server, Users]]:
     for attempt in range(_TRIES):
         folder = Path(tempfile.mkdtemp(prefix="seaweedfs-"))
         ports = _free_ports(4)
@@ -82,7 +144,7 @@ def seaweedfs() -> Iterator[S3Server]:
             server = replace(_OWNER, url=f"http://127.0.0.1:{ports[0]}")
             if _answers(server.url, process):
                 s3_client(server).create_bucket(Bucket=READ_ONLY_BUCKET)
-                yield server
+                yield server, Users(server, folder / "s3.json", process)
                 return
             log = (folder / "weed.log").read_text(errors="replace")[-2000:]
             print(f"SeaweedFS did not start, attempt {attempt + 1} of {_TRIES}:\n{log}", file=sys.stderr)  # noqa: T201
@@ -179,18 +241,16 @@ def _start_weed(folder: Path, ports: list[int]) -> subprocess.Popen[bytes]:
 
 
 def _identities() -> list[dict[str, object]]:
-    rights = {
-        _OWNER: ["Admin", "Read", "Write", "List", "Tagging"],
-        _READER: [f"Read:{READ_ONLY_BUCKET}", f"List:{READ_ONLY_BUCKET}"],
+    rights = {_OWNER: _EVERYTHING, _READER: [f"Read:{READ_ONLY_BUCKET}", f"List:{READ_ONLY_BUCKET}"]}
+    return [_identity(user, actions) for user, actions in rights.items()]
+
+
+def _identity(user: S3Server, actions: list[str]) -> dict[str, object]:
+    return {
+        "name": user.access_key.lower(),
+        "credentials": [{"accessKey": user.access_key, "secretKey": user.secret_key}],
+        "actions": actions,
     }
-    return [
-        {
-            "name": user.access_key.lower(),
-            "credentials": [{"accessKey": user.access_key, "secretKey": user.secret_key}],
-            "actions": actions,
-        }
-        for user, actions in rights.items()
-    ]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -313,6 +313,17 @@ class TestCredentials:
             assert served.ask(stored)[1] == b"hello"
         assert made == ["minio.default"]
 
+    def test_what_kubernetes_makes_and_removes_beside_the_files_closes_no_client(self, served, stored, monkeypatch):
+        """It writes a new folder, swaps `..data`, removes the old one: one change, and not three."""
+        made = []
+        opened = Stores._opened
+        monkeypatch.setattr(Stores, "_opened", lambda self, name: made.append(name) or opened(self, name))
+        folder = served.secrets / "minio.default" / "..2026_01_31"
+        for act in (folder.mkdir, folder.rmdir, lambda: None):
+            assert served.ask(stored)[1] == b"hello"
+            act()
+        assert made == ["minio.default"]
+
     def test_a_refusal_has_them_read_again_once(self, served, stored, monkeypatch):
         """As where files change without their times, or a token was renewed between two looks."""
         assert served.ask(stored)[1] == b"hello"
