@@ -27,10 +27,11 @@ __all__ = ["light_bootstrap", "store_uncompressed", "write_patterns"]
 
 _HERE: Final = Path(__file__).parent
 
-# What the job front imports for an event without files, and for one on MinIO or S3.
+# What the job front imports for an event without files, behind a classic watchdog, and for one on MinIO or S3.
 _IMPORTED: Final = (
     "faas_supervisor.__main__",
     "faas_supervisor.fronts.job",
+    "faas_supervisor.fronts._numbers",
     "faas_supervisor_minio.provider",
     "faas_supervisor_s3.provider",
     "obstore.store",

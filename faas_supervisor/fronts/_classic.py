@@ -66,7 +66,7 @@ def move_log() -> str:
 @contextmanager
 def in_time(stop: Stop, environment: Mapping[str, str]) -> Iterator[None]:
     """Set `stop` a little before the watchdog would end the request in its own way."""
-    from faas_supervisor.fronts.watchdog._settings import seconds  # noqa: PLC0415  # behind a watchdog only
+    from faas_supervisor.fronts._numbers import seconds  # noqa: PLC0415  # behind a watchdog only
 
     limits = {name: seconds(environment.get(name, "")) for name in ("write_timeout", "exec_timeout")}
     if limits["write_timeout"] is None:

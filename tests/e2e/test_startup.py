@@ -62,6 +62,12 @@ def test_a_run_without_storage_imports_no_sdk(service, imported):
     assert not (SDKS | HEAVY) & modules
 
 
+def test_a_run_behind_a_classic_watchdog_imports_nothing_of_the_resident_one(service, imported):
+    service.script = "true"
+
+    assert not (SDKS | HEAVY) & imported(b"x", Http_Method="POST", write_timeout="1m")
+
+
 def test_a_run_without_files_starts_no_threads(service, imported):
     service.script = "true"
 

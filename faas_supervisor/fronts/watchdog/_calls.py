@@ -14,12 +14,12 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor.errors import SupervisorError, Terminated, printable
+from faas_supervisor.fronts._numbers import seconds
 from faas_supervisor.fronts._service import Request
 from faas_supervisor.fronts._streams import Descriptor
 from faas_supervisor.fronts.watchdog._connection import Reply, overlaid
 from faas_supervisor.fronts.watchdog._deadline import ClientLeft, Deadline, TimedOut
 from faas_supervisor.fronts.watchdog._head import BadRequest, cgi_variables
-from faas_supervisor.fronts.watchdog._settings import seconds
 from faas_supervisor.logs import log
 from faas_supervisor.script import unsettable
 from faas_supervisor.secrets import mask

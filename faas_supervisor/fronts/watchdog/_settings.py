@@ -9,12 +9,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from faas_supervisor.fronts._numbers import integer, seconds
 from faas_supervisor.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["VARIABLES", "Settings", "Variable", "read_settings", "seconds"]
+__all__ = ["VARIABLES", "Settings", "Variable", "read_settings"]
 
 _GIB: Final = 1024**3
 
@@ -22,8 +23,6 @@ _GIB: Final = 1024**3
 _SUPERVISORS: Final = frozenset(
     {"supervisor", "supervisor-alpine", "supervisor-arm64", "supervisor-alpine-arm64", "fwatchdog"}
 )
-
-_LARGEST_INTEGER: Final = 2**63 - 1  # Go's int
 
 
 @value
@@ -69,40 +68,6 @@ class Variable(NamedTuple):
     default: str
 
 
-_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-
-
-def _go_duration(text: str) -> float | None:
-    """Return the seconds of a duration as Go writes it (`1m30s`, `1.5h`, `0`), or None for what is none.
-
-    Source: Go's package `time`, ParseDuration.
-    """
-    sign, rest = (text[0], text[1:]) if text[:1] in {"+", "-"} else ("", text)
-    if rest == "0":
-        return 0.0
-    parts = list(_PART.finditer(rest))
-    if not parts or "".join(part.group() for part in parts) != rest:
-        return None
-    total = sum(float(part[1]) * _UNITS[part[2]] for part in parts)
-    return -total if sign == "-" else total
-
-
-def _integer(text: str) -> int | None:
-    """Read as Go's `strconv.Atoi` does, and take no negative ones."""
-    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
-        return None
-    number = int(text)
-    return number if 0 <= number <= _LARGEST_INTEGER else None
-
-
-def seconds(text: str) -> float | None:
-    """Return the seconds that `text` means: a whole number of them, or a duration as Go writes it; None for neither."""
-    whole = _integer(text)
-    read = _go_duration(text) if whole is None else float(whole)
-    return None if read is None else max(read, 0.0)  # Go's servers take a negative one for none
-
-
 def _true(text: str) -> bool:
     return text == "true"
 
@@ -132,12 +97,12 @@ _DEFAULTS: Final = Settings()
 
 VARIABLES: Final = (
     Variable("fprocess", "process", _process, "this supervisor"),
-    Variable("port", "port", _integer, "`PORT`, else 8080"),
+    Variable("port", "port", integer, "`PORT`, else 8080"),
     Variable("read_timeout", "read_timeout", seconds, "5 s"),
     Variable("write_timeout", "write_timeout", seconds, "5 s"),
     Variable("exec_timeout", "exec_timeout", seconds, "0: none"),
     Variable("healthcheck_interval", "healthcheck_interval", seconds, "`write_timeout`"),
-    Variable("max_inflight", "max_inflight", _integer, "0: no limit"),
+    Variable("max_inflight", "max_inflight", integer, "0: no limit"),
     Variable("write_debug", "write_debug", _true, "false"),
     Variable("debug_headers", "debug_headers", _true, "false"),
     Variable("marshal_request", "marshal_request", _true, "false"),
@@ -146,7 +111,7 @@ VARIABLES: Final = (
     Variable("combine_output", "combine_output", _true, "true"),
     Variable("content_type", "content_type", _header, "none"),
     Variable("FAAS_SUPERVISOR_HOST", "host", str, "all addresses"),
-    Variable("FAAS_SUPERVISOR_METRICS_PORT", "metrics_port", _integer, "8081"),
+    Variable("FAAS_SUPERVISOR_METRICS_PORT", "metrics_port", integer, "8081"),
     Variable("FAAS_SUPERVISOR_MAX_BODY_SIZE", "max_body_size", _size, "16Gi"),
 )
 
@@ -161,7 +126,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             found[variable.field] = read
     if not environment.get("port"):
         # Knative's word for it (its container runtime contract); the classic watchdog doesn't know it.
-        port = _integer(environment.get("PORT", ""))
+        port = integer(environment.get("PORT", ""))
         found |= {} if port is None else {"port": port}
     found.setdefault("healthcheck_interval", found.get("write_timeout", _DEFAULTS.write_timeout))
     return Settings(**found)
