@@ -42,7 +42,7 @@ def combines(environment: Mapping[str, str]) -> bool:
 
 
 def move_log() -> str:
-    """Lead standard error to that of the watchdog, the container's log, and return what keeps us from it.
+    """Lead standard error to that of the watchdog, the container's log; return why it is part of the answer if it is.
 
     The watchdog is the nearest ancestor that does not write where we do; in OSCAR's pods it is process 1.
     """
@@ -60,6 +60,8 @@ def move_log() -> str:
         os.dup2(handle, _STDERR)
         os.close(handle)
         return ""
+    if ours[0] != ours[1]:
+        return ""  # the watchdog passes on what comes on a pipe of its own
     return f"the log may be part of the answer, since that of the container can't be opened: {problem}"
 
 

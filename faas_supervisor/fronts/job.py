@@ -18,6 +18,7 @@ from faas_supervisor.fronts._streams import Descriptor, ensure_open, forget_brok
 from faas_supervisor.invocation import invoke
 from faas_supervisor.publish import announce, tell
 from faas_supervisor.report import Report
+from faas_supervisor.sinks import Tee
 from faas_supervisor.stop import Stop
 from faas_supervisor.workspace import Workspace
 
@@ -36,8 +37,6 @@ def main(environment: Mapping[str, str]) -> int:
     client = client_of(environment)
     problem = "" if client is None else move_log()
     logs.configure("INFO")
-    if problem:
-        logs.log.warning("%s", problem)
     environment = dict(environment)  # the script's; ours has to lose a variable
     # Behind a watchdog a caller's header `Proxy:` arrives as this; HTTP libraries look for proxies whatever the
     # case, so anybody could lead our transfers to a server of theirs (CVE-2016-5385 and its kin).
@@ -51,6 +50,7 @@ def main(environment: Mapping[str, str]) -> int:
         report = Report()
         report.fail(error)
         spool.close()
+        _note(problem)
         _tell(report.result(), Call(b"", environment, stdout=Descriptor(1), stderr=Descriptor(2), client=client))
         return error.failure.exit_code
     folder = None
@@ -65,14 +65,15 @@ def main(environment: Mapping[str, str]) -> int:
         body,
         environment,
         stdout=Descriptor(1, stop),
-        stderr=Descriptor(2, stop),
+        # What the script says is in the answer, and would be in there twice.
+        stderr=Tee() if problem else Descriptor(2, stop),
         headers=request_headers(environment),
         folder=folder,
         stop=stop,
         client=client,
     )
     with ended_with_parent(call.stop):
-        return handle(call, spool)
+        return handle(call, spool, problem)
 
 
 def request_headers(environment: Mapping[str, str]) -> dict[str, str]:
@@ -89,16 +90,25 @@ def request_headers(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def handle(call: Call, spool: AbstractContextManager[object] | None = None) -> int:
-    """Handle one event, tell the result, and return the exit code. `spool` is closed when the event is done with."""
+def handle(call: Call, spool: AbstractContextManager[object] | None = None, problem: str = "") -> int:
+    """Handle one event, tell the result, and return the exit code.
+
+    `spool` is closed when the event is done with. `problem` is then logged, if the log says anything at all.
+    """
     in_good_time = nullcontext() if call.client is None else in_time(call.stop, call.environment)
     with signals_for(call.stop), in_good_time, spool or nullcontext():
         result = invoke(call)
+    _note(problem)
     _tell(result, call)
     if call.stop.is_set():
         # A transfer that hangs in a library can't be interrupted, and Python would wait for its thread.
         os._exit(result.exit_code)
     return result.exit_code
+
+
+def _note(problem: str) -> None:
+    if problem:
+        logs.log.warning("%s", problem)
 
 
 def _tell(result: Result, call: Call) -> None:

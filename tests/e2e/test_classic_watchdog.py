@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.support import SUPERVISOR, alive, event
+from tests.programs import need, need_root
 
 WATCHDOG = Path(__file__).with_name("classic_watchdog.py")
 
@@ -78,6 +80,36 @@ class TestAnswer:
         done = ask()
         assert done.stdout == b"answer\n"
         assert "response.json is ignored" in done.stderr
+
+
+class TestLogThatCanNotBeOpened:
+    """Nothing of another process can be opened, as under a runtime that takes CAP_SYS_PTRACE from a root of its own."""
+
+    @pytest.fixture
+    def shut(self, ask):
+        need_root()
+        need("setpriv")
+        return partial(ask, through=["setpriv", "--inh-caps=-all", "--bounding-set=-all"])
+
+    def test_stays_on_standard_error_with_a_note_why_it_is_part_of_the_answer(self, service, shut):
+        service.script = "echo answer"
+        lines = shut().stdout.decode().splitlines()
+        assert lines.count("answer") == 1
+        (note,) = [line for line in lines if "the log may be part of the answer" in line]
+        assert "WARNING" in note
+        assert "Permission denied: '/proc/" in note
+        assert any("result {" in line for line in lines)
+
+    def test_is_no_part_of_the_answer_if_it_says_nothing(self, service, shut):
+        service.script = "echo answer"
+        assert shut(LOG_LEVEL="CRITICAL").stdout == b"answer\n"
+
+    def test_is_no_part_of_the_answer_and_needs_no_note_if_the_watchdog_separates_them(self, service, shut):
+        service.script = "echo answer"
+        done = shut(combine_output="false")
+        assert done.stdout == b"answer\n"
+        assert "result {" in done.stderr
+        assert done.warnings == []
 
 
 class TestTime:
