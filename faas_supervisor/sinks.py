@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from faas_supervisor.script import Sink
 
-__all__ = ["FileSink", "Tee"]
+__all__ = ["FileSink", "Tee", "write_all"]
 
 
 class FileSink:
@@ -35,9 +36,7 @@ class FileSink:
         if self._stream is None or self.failed is not None:
             return
         try:
-            rest = memoryview(data)
-            while rest:  # a disk that is nearly full takes a part, and says so only at the next write
-                rest = rest[self._stream.write(rest) :]
+            write_all(self._stream.write, data)
         except OSError as error:
             self.failed = error
 
@@ -48,6 +47,13 @@ class FileSink:
                 self._stream.close()
             except OSError as error:  # a network file system tells a full disk here
                 self.failed = self.failed or error
+
+
+def write_all(write: Callable[[memoryview], int], data: bytes) -> None:
+    """Write all of `data` to a stream without a buffer. Raises what `write` raises."""
+    rest = memoryview(data)
+    while rest:  # a disk that is nearly full takes a part, and says so only at the next write
+        rest = rest[write(rest) :]
 
 
 class Tee:

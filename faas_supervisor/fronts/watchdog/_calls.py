@@ -23,11 +23,12 @@ from faas_supervisor.fronts.watchdog._head import BadRequest, cgi_variables
 from faas_supervisor.logs import log
 from faas_supervisor.script import unsettable
 from faas_supervisor.secrets import mask
+from faas_supervisor.sinks import write_all
 from faas_supervisor.stop import Stop
 from faas_supervisor.workspace import remove
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -208,9 +209,9 @@ class Calls:
                 async with aclosing(connection.body(self._settings.max_body_size)) as pieces:
                     async for piece in pieces:
                         if len(piece) < _SMALL:
-                            _write(stream.write, piece)
+                            write_all(stream.write, piece)
                         else:
-                            await loop.run_in_executor(self._disk, _write, stream.write, piece)
+                            await loop.run_in_executor(self._disk, write_all, stream.write, piece)
         except BadRequest as error:
             raise _Refused(_text(error.status, str(error))) from error
         except ConnectionError:
@@ -296,9 +297,3 @@ def _text(status: int, message: str) -> Reply:
 def _unkept(error: OSError) -> _Refused:
     log.error("a request's body can't be kept: %s", error)
     return _Refused(_text(507 if error.errno in {errno.ENOSPC, errno.EDQUOT} else 500, "the body can't be kept"))
-
-
-def _write(write: Callable[[memoryview], int], data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[write(rest) :]
