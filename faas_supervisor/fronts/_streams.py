@@ -39,6 +39,7 @@ class Descriptor:
 
     def __init__(self, number: int, stop: Stop | None = None) -> None:
         self._stop = stop
+        self._given = number
         self._number = number if stop is None else _unblocked(number)
         self.broken = False
 
@@ -52,6 +53,11 @@ class Descriptor:
                 self.broken = not self._has_room()
             except OSError:
                 self.broken = True
+
+    def close(self) -> None:
+        """Close what was opened for it; the descriptor itself stays open."""
+        if self._number != self._given:
+            os.close(self._number)
 
     def _has_room(self) -> bool:
         """Wait until it takes something, and return whether it does."""

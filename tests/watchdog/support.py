@@ -147,11 +147,12 @@ def started(
     in_process: bool = False,
     script: str | None = None,
     descriptors: int | None = None,
+    stdout: int | None = None,
     **environment: str,
 ) -> Iterator[Watchdog]:
     """Run `fwatchdog`; its script or program is the probe unless there is another one.
 
-    `descriptors` is how many it may open.
+    `descriptors` is how many it may open. `stdout` is its standard output, else a file in its folder.
     """
     tmp = folder / "tmp"
     tmp.mkdir(parents=True, exist_ok=True)
@@ -180,9 +181,13 @@ def started(
         given["SCRIPT"] = base64.b64encode(program.read_bytes()).decode()
     given |= environment
     limited = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$0"']
-    with (folder / "stdout").open("wb") as stdout:
+    with (folder / "stdout").open("wb") as file:
         process = subprocess.Popen(
-            [*limited, FWATCHDOG], env=given, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE
+            [*limited, FWATCHDOG],
+            env=given,
+            stdin=subprocess.DEVNULL,
+            stdout=file if stdout is None else stdout,
+            stderr=subprocess.PIPE,
         )
     watchdog = Watchdog("127.0.0.1", 0, process, int(given["FAAS_SUPERVISOR_METRICS_PORT"]), folder)
     reader = threading.Thread(target=_follow, args=(watchdog,), daemon=True)

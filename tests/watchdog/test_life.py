@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import os
 import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
+import termios
 import threading
 
 import pytest
@@ -289,6 +292,11 @@ def test_an_answer_never_holds_our_log(tmp_path):
         assert os.path.lexists(watchdog.lock)
 
 
+def waiting(pipe):
+    """How many bytes wait in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 @pytest.mark.parametrize("in_process", [False, True], ids=["a program", "in process"])
 class TestWriteDebug:
     """The classic watchdog has it, and OSCAR sets it."""
@@ -298,6 +306,21 @@ class TestWriteDebug:
             assert watchdog.request("POST", "/", b"\xff\0 first\n").body == b"\xff\0 first\n"
             assert watchdog.get("/?do=exit3").body == b"exit status 3\nbefore the end\n"
             assert watchdog.stdout == b"\xff\0 first\nexit status 3\nbefore the end\n"
+
+    def test_lets_a_log_that_nobody_reads_keep_no_place_of_a_client_that_left(self, tmp_path, in_process):
+        script = "#!/bin/sh\nhead -c ${Http_Query:-0} /dev/zero\n"
+        reader, writer = os.pipe()
+        settings = {"write_debug": "true", "max_inflight": "1", "script": script, "stdout": writer}
+        with (
+            os.fdopen(reader),
+            os.fdopen(writer, "wb"),
+            started(tmp_path, in_process=in_process, **settings) as watchdog,
+        ):
+            with watchdog.connected() as connection:
+                connection.sendall(b"GET /?200000 HTTP/1.1\r\nHost: x\r\n\r\n")
+                eventually(lambda: waiting(reader) >= 65536, "a log that is full")
+                assert watchdog.get("/").status == 429
+            eventually(lambda: watchdog.get("/").status == 200, "the end of the request")
 
     @pytest.mark.parametrize("text", ["false", "True", "1"])
     def test_is_off_unless_it_is_true(self, tmp_path, in_process, text):

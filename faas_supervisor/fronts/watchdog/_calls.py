@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final, Protocol
 
 from faas_supervisor.errors import SupervisorError, Terminated, printable
@@ -265,8 +265,8 @@ class Calls:
             raise request.stop.reason or Terminated("stopped before it began")
         answer = self._program.answer(request, folder)
         if self._settings.write_debug:
-            with answer.body.open("rb") as source:
-                shutil.copyfileobj(source, Descriptor(1))  # the container's log
+            with answer.body.open("rb") as source, closing(Descriptor(1, request.stop)) as shown:
+                shutil.copyfileobj(source, shown)  # the container's log
         return answer
 
     def _failed(self, error: SupervisorError) -> Reply | None:
