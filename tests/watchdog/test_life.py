@@ -310,12 +310,8 @@ class TestWriteDebug:
     def test_lets_a_log_that_nobody_reads_keep_no_place_of_a_client_that_left(self, tmp_path, in_process):
         script = "#!/bin/sh\nhead -c ${Http_Query:-0} /dev/zero\n"
         reader, writer = os.pipe()
-        settings = {"write_debug": "true", "max_inflight": "1", "script": script, "stdout": writer}
-        with (
-            os.fdopen(reader),
-            os.fdopen(writer, "wb"),
-            started(tmp_path, in_process=in_process, **settings) as watchdog,
-        ):
+        given = {"in_process": in_process, "script": script, "stdout": writer, "max_inflight": "1"}
+        with os.fdopen(reader), os.fdopen(writer, "w"), started(tmp_path, write_debug="true", **given) as watchdog:
             with watchdog.connected() as connection:
                 connection.sendall(b"GET /?200000 HTTP/1.1\r\nHost: x\r\n\r\n")
                 eventually(lambda: waiting(reader) >= 65536, "a log that is full")
