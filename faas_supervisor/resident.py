@@ -6,14 +6,25 @@ running container.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from faas_supervisor import config, script
-from faas_supervisor.call import Once, Opened, configure, read_function, secrets_folder, stores_of, warm_scripts
+from faas_supervisor.call import (
+    Once,
+    Opened,
+    configure,
+    find_script,
+    read_function,
+    secrets_folder,
+    stores_of,
+    warm_scripts,
+)
+from faas_supervisor.errors import SupervisorError
 from faas_supervisor.logs import log
+from faas_supervisor.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,17 +59,34 @@ class Resident:
 
     def function(self, call: Call) -> Function:
         """Return the function as it is configured by now. Raises as `configure`."""
+        retired = None
         with self._lock:
             state = _state(call)
-            if self._current is None or self._current.state != state:
-                function = configure(call, self.plugins)
-                if self._current is not None:
+            current = self._current
+            if current is None or current.state != state:
+                made = self._generation(configure(call, self.plugins), state, call)
+                if current is not None:
                     log.info("the configuration or a credential changed, and is read again")
-                    self._retire(self._current)
-                self._current = self._generation(function, state, call)
-            return self._current.function
+                retired, self._current, current = current, made, made
+        if retired is not None:
+            self._retire(retired)
+        return current.function
 
-    @contextmanager
+    def prepare(self, call: Call) -> None:
+        """Start a warm script now, if there is to be one, so that the first event finds its model loaded.
+
+        What keeps it from starting is told in the log, and by every invocation until it is mended.
+        """
+        try:
+            with self._lock:
+                self.function(call)
+                if self._current is not None:
+                    self._current.prepare(call)
+        except Exception as error:  # noqa: BLE001  # the border of a service that has to start, whatever is broken
+            kind = "" if isinstance(error, SupervisorError) else f"internal error: {type(error).__name__}: "
+            log.error("the script can't be started yet: %s%s", kind, error)
+
+    @contextlib.contextmanager
     def opened(self, function: Function) -> Iterator[Opened]:
         """Give what is open for `function`, and stays so."""
         with self._lock:
@@ -76,14 +104,16 @@ class Resident:
         finally:
             with self._lock:
                 generation.users -= 1
-                self._close_if_done(generation)
+                done = generation.is_done
+            if done:
+                generation.close()
 
     def close(self) -> None:
         """Close the stores; invocations that run still use them until they end."""
         with self._lock:
-            if self._current is not None:
-                self._retire(self._current)
-                self._current = None
+            current, self._current = self._current, None
+        if current is not None:
+            self._retire(current)
 
     def _generation(self, function: Function, state: State, call: Call) -> _Generation:
         stores = stores_of(function, self.plugins, lambda: read_function(call, self.plugins).providers)
@@ -91,11 +121,10 @@ class Resident:
         return _Generation(function, state, stores, warm)
 
     def _retire(self, generation: _Generation) -> None:
-        generation.retired = True
-        self._close_if_done(generation)
-
-    def _close_if_done(self, generation: _Generation) -> None:
-        if generation.retired and generation.users == 0:
+        with self._lock:
+            generation.retired = True
+            done = generation.is_done
+        if done:  # not under the lock: a script may take its time to end, and the others need not wait for it
             generation.close()
 
 
@@ -103,6 +132,7 @@ class _Generation:
     """A configuration, the stores opened for it, and how many invocations use them."""
 
     def __init__(self, function: Function, state: State, stores: Stores, warm: WarmScripts | None) -> None:
+        self._resources: Final = contextlib.ExitStack()
         self.function: Final = function
         self.state: Final = state
         self.opened: Final = Opened(stores, script.run if warm is None else warm.run)
@@ -110,11 +140,26 @@ class _Generation:
         self.retired = False
         self._warm: Final = warm
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nobody uses it any more, and nobody will."""
+        return self.retired and self.users == 0
+
+    def prepare(self, call: Call) -> None:
+        """Start a warm script, if that is what the function has. Raises as `find_script` and `WarmScripts.prepare`."""
+        if self._warm is None:
+            return
+        # A script out of $SCRIPT has to stay until its interpreter has read it.
+        folder = self._resources.enter_context(Workspace(call.environment)).root
+        argv = script.command(find_script(call, self.function, folder))
+        self._warm.prepare(argv, setup=script.warm_setup(self.function.limits), grace=self.function.kill_grace)
+
     def close(self) -> None:
         """Close everything."""
-        self.opened.stores.close()
-        if self._warm is not None:
-            self._warm.close()
+        with self._resources:
+            self.opened.stores.close()
+            if self._warm is not None:
+                self._warm.close()
 
 
 def _most(environment: Mapping[str, str]) -> int:

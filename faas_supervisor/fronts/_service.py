@@ -77,11 +77,19 @@ class Service:
         script: Path | None = None,
         ended: Callable[[Result], None] | None = None,
     ) -> None:
+        self._environment: Final = environment
         self._ended: Final = ended
         self._combined: Final = combines(environment)
         self._config: Final = config
         self._script: Final = script
         self._resident: Final = Resident(environment)
+
+    def prepare(self) -> None:
+        """Have a warm script load what it needs before the first request; see `Resident.prepare`."""
+        log_only = Descriptor(2)
+        self._resident.prepare(
+            Call(b"", self._environment, stdout=log_only, stderr=log_only, config=self._config, script=self._script)
+        )
 
     def answer(self, request: Request, folder: Path) -> Answer:
         """Return the answer to `request`: what the script answers, or why it does not, and a status.

@@ -39,6 +39,7 @@ def listen(call: Call, provider: str, path: str) -> int:
     with closing(resident), resident.opened(function) as opened:
         try:
             with signals_for(call.stop):
+                resident.prepare(call)
                 emit(logging.INFO, "listen.start", f"listening to {provider} {path}", provider=provider, path=path)
                 with opened.stores.open(provider).borrow() as store:
                     for body in _until(call.stop, _events(resident.plugins, store, provider, path)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from faas_supervisor.script._environment import base_environment, script_environment, unsettable
 from faas_supervisor.script._family import forward
 from faas_supervisor.script._find import command, find
-from faas_supervisor.script._limits import run_limited
+from faas_supervisor.script._limits import run_limited, warm_setup
 from faas_supervisor.script._output import Sink
 from faas_supervisor.script._process import Outcome, Run, Watch, run
 from faas_supervisor.script._start import Setup
@@ -24,4 +24,5 @@ __all__ = [
     "run_limited",
     "script_environment",
     "unsettable",
+    "warm_setup",
 ]

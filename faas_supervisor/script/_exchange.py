@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faas_supervisor.errors import Failure, ScriptError, SupervisorError, printable
 from faas_supervisor.logs import log
+from faas_supervisor.script._keeper import read_ready
 from faas_supervisor.script._process import Outcome
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange"]
 
-_PIECE: Final = 64 * 1024
 _LONGEST_REPLY: Final = 64 * 1024
 # How long a script that ends may take from closing its descriptors to being buried.
 _PATIENCE: Final = 2.0
@@ -40,23 +40,37 @@ _HINT: Final = (
 class Exchange:
     """A run in a warm script that waits for one.
 
+    Args:
+        fresh: The script was started for this run, so that all it wrote is part of it, and `keeper.busy` is held.
+
     Attributes:
         answered: Whether the script has answered, properly.
     """
 
-    def __init__(self, keeper: Keeper, request: Mapping[str, object], stdout: Sink, stderr: Sink) -> None:
+    def __init__(
+        self, keeper: Keeper, request: Mapping[str, object], stdout: Sink, stderr: Sink, *, fresh: bool
+    ) -> None:
         self.answered = False
+        self._fresh: Final = fresh
         self._keeper: Final = keeper
         self._sinks: Final = {keeper.stdout: _Guarded(stdout), keeper.stderr: _Guarded(stderr)}
-        self._stderr: Final = stderr
         self._request = memoryview(json.dumps(request).encode("ascii") + b"\n")
         self._reply = b""
         self._poll: Final = select.poll()
 
     def run(self, stop: Stop, watches: Sequence[Watch]) -> Outcome:
         """Return how it went. Raises as `WarmScripts.run`; unless it returns after an answer, the script is ended."""
+        if not self._fresh:
+            self._keeper.busy.acquire()
+        try:
+            return self._run(stop, watches)
+        finally:
+            self._keeper.busy.release()
+
+    def _run(self, stop: Stop, watches: Sequence[Watch]) -> Outcome:
         begun, before = time.monotonic(), _usage(self._keeper.pid)
-        self._forget_what_came_between()
+        if not self._fresh:
+            self._forget_what_came_between()
         for watch in watches:
             watch.started(self._keeper.pid)
         try:
@@ -123,7 +137,7 @@ class Exchange:
         Raises:
             ScriptError: It answered something else.
         """
-        data = _read(self._keeper.replies)
+        data = read_ready(self._keeper.replies)
         if data == b"" and not self._keeper.has_ended(_PATIENCE):
             raise ScriptError("the warm script closed $WARM_REPLY_FD", failure=Failure.SCRIPT, hint=_HINT)
         self._reply += data or b""
@@ -143,10 +157,9 @@ class Exchange:
         return outcome
 
     def _forget_what_came_between(self) -> None:
-        """Show in the log what the script wrote since the last run: it belongs to no answer."""
-        for number in self._sinks:
-            self._drain(number, _Guarded(self._stderr))
-        if _read(self._keeper.replies):
+        """Show in the log what the script wrote since the last run: else one client got what was for another."""
+        self._keeper.tell()
+        if read_ready(self._keeper.replies):
             log.warning("the warm script answered when nothing was asked: %s", _HINT)
 
     def _pass_on_rest(self) -> None:
@@ -155,12 +168,12 @@ class Exchange:
 
     def _drain(self, number: int, sink: _Guarded) -> None:
         taken = 0
-        while taken < _PIPE and (data := _read(number)):
+        while taken < _PIPE and (data := read_ready(number)):
             sink.write(data)
             taken += len(data)
 
     def _pass_on(self, number: int) -> None:
-        data = _read(number)
+        data = read_ready(number)
         if data:
             self._sinks[number].write(data)
         elif data == b"":
@@ -181,14 +194,6 @@ class _Guarded:
             except Exception as error:  # noqa: BLE001  # the border to whoever takes it
                 self._sink = None
                 log.warning("the script's output is lost from here on: %s: %s", type(error).__name__, error)
-
-
-def _read(number: int) -> bytes | None:
-    """Return what is in a pipe: nothing at its end, None when there is nothing yet."""
-    try:
-        return os.read(number, _PIECE)
-    except BlockingIOError:
-        return None
 
 
 def _status(line: bytes) -> int:

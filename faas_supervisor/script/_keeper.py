@@ -11,9 +11,10 @@ import fcntl
 import os
 import select
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Self
 
-from faas_supervisor.errors import Failure, ScriptError, SupervisorError, Terminated
+from faas_supervisor.errors import Failure, ScriptError, SupervisorError, Terminated, printable
 from faas_supervisor.logs import log
 from faas_supervisor.script._process import run
 from faas_supervisor.stop import Stop
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from faas_supervisor.script._process import Outcome
     from faas_supervisor.script._start import Setup
 
-__all__ = ["REPLY", "Keeper"]
+__all__ = ["REPLY", "Keeper", "read_ready"]
 
 REPLY: Final = 4
 """The script's descriptor for its answers; 3 is taken while it starts."""
@@ -36,7 +37,14 @@ _LOWEST: Final = 10
 # How long a script may take to end after its input has.
 _PATIENCE: Final = 2.0
 _STARTING: Final = 30.0
-_FOREVER: Final = 3600.0
+
+# How often what a script writes between two runs is taken.
+_LOOK: Final = 1.0
+
+_PIECE: Final = 64 * 1024
+
+# What a background process writes is endless; of what the script wrote a pipe has at most this.
+_PIPE: Final = 1024 * 1024
 
 
 class Keeper:
@@ -49,18 +57,26 @@ class Keeper:
         replies: Where its answers are read.
         ended: Readable once it has ended.
         pid: Its number.
+        busy: Held by whoever hands it a run, from the start if that is what it is started for: what it writes meanwhile
+            is the run's.
 
     Raises:
         ScriptError: It can't be started.
     """
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], setup: Setup, grace: float) -> None:
+    def __init__(
+        self, argv: Sequence[str], environment: Mapping[str, str], setup: Setup, grace: float, *, busy: bool
+    ) -> None:
         self._grace: Final = grace
         self._stop: Final = Stop()
         self._outcome: Outcome | None = None
         self._error: SupervisorError | None = None
         self._started: Final = threading.Event()
+        self._hung_up = 0.0
         self.pid = 0
+        self.busy: Final = threading.Lock()
+        if busy:
+            self.busy.acquire()
         theirs, self.requests = _pipe()
         self._theirs = {0: theirs}
         self.stdout, self._theirs[1] = _pipe()
@@ -116,14 +132,33 @@ class Keeper:
         poll.register(self.ended, select.POLLIN)
         return bool(poll.poll(1000 * seconds))
 
-    def close(self) -> None:
-        """End the script, by the end of its input if that is enough, and free everything."""
+    def tell(self) -> None:
+        """Show in the log what the script wrote while nothing was asked: it belongs to no run, and so to no answer."""
+        for number in (self.stdout, self.stderr):
+            taken = 0
+            while taken < _PIPE and (data := read_ready(number)):
+                taken += len(data)
+                for line in data.decode("utf-8", "backslashreplace").splitlines():
+                    log.info("the warm script, between runs: %s", printable(line))
+
+    def hang_up(self) -> None:
+        """End the script's input, which asks it to end; `close` has to follow."""
         if self.requests in self._ours:
             self._ours.remove(self.requests)
             os.close(self.requests)
+            self._hung_up = time.monotonic()
+
+    def urge(self) -> None:
+        """Have the script ended if it has not by itself a while after the end of its input."""
+        self.hang_up()
+        patience = min(_PATIENCE, self._grace) - (time.monotonic() - self._hung_up)
+        if self._thread.ident is not None and not self.has_ended(max(0.0, patience)):
+            self._stop.set(Terminated("no more events come"))
+
+    def close(self) -> None:
+        """End the script, by the end of its input if that is enough, and free everything."""
+        self.urge()
         if self._thread.ident is not None:
-            if not self.has_ended(min(_PATIENCE, self._grace)):
-                self._stop.set(Terminated("no more events come"))
             self._thread.join()
         for number in self._ours:
             os.close(number)
@@ -148,8 +183,13 @@ class Keeper:
         self._started.set()
 
     def look(self) -> float:
-        """Ask for nothing: whoever hands it a run watches over that."""
-        return _FOREVER
+        """Take what the script writes between runs, so that it need not wait for one to go on loading its model."""
+        if self.busy.acquire(blocking=False):
+            try:
+                self.tell()
+            finally:
+                self.busy.release()
+        return _LOOK
 
     def _keep(self, argv: Sequence[str], environment: Mapping[str, str], setup: Setup) -> None:
         nobody = _Nobody()
@@ -172,8 +212,20 @@ class Keeper:
             self._error = SupervisorError(f"internal error: {type(error).__name__}: {error}")
         finally:
             self._close_theirs()
+            self._tell_of_end()
             os.eventfd_write(self.ended, 1)
             self._started.set()
+
+    def _tell_of_end(self) -> None:
+        """Say what came last of a script that ends while nobody waits for its answer."""
+        if not self.busy.acquire(blocking=False):
+            return
+        try:
+            self.tell()
+            if self._outcome is not None and not self.is_ending and self.requests in self._ours:
+                log.warning("the warm script ended between runs, with status %d", self._outcome.status)
+        finally:
+            self.busy.release()
 
     def _close_theirs(self) -> None:
         while self._theirs:
@@ -197,3 +249,11 @@ def _pipe() -> tuple[int, int]:
             with contextlib.suppress(OSError):
                 os.close(end)
     return read, write
+
+
+def read_ready(number: int) -> bytes | None:
+    """Return what is in a pipe: nothing at its end, None when there is nothing yet."""
+    try:
+        return os.read(number, _PIECE)
+    except BlockingIOError:
+        return None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from faas_supervisor.script._process import Outcome, Run, Watch
     from faas_supervisor.stop import Stop
 
-__all__ = ["Kept", "rlimits", "run_limited"]
+__all__ = ["Kept", "rlimits", "run_limited", "warm_setup"]
 
 _SIGNALLED: Final = 128
 
@@ -67,12 +67,7 @@ class Kept:
         self._container: Final = limited_memory()
         self._kills_before: Final = self._container_kills()
         self._guard: Final = self._guarding(guard, resources)
-        self.setup: Final = Setup(
-            rlimits=rlimits(limits._replace(cpu_time=None) if warm else limits),
-            nice=limits.nice or 0,
-            oom_score_adj=_oom_score(),
-            cgroup=self._subgroup.members,
-        )
+        self.setup: Final = warm_setup(limits) if warm else _setup(limits, self._subgroup.members)
         for name, reason in refusals.items():
             log.debug("limits.%s is kept by looking at /proc: %s", name, reason)
         self._tell_what_is_not_kept()
@@ -219,6 +214,15 @@ def run_limited(
             reached.outcome = outcome
             raise reached
         return outcome
+
+
+def warm_setup(limits: Limits) -> Setup:
+    """Return what a warm script is given at its start, which is before any run: see `Kept`."""
+    return _setup(limits._replace(cpu_time=None))
+
+
+def _setup(limits: Limits, cgroup: tuple[Path, ...] = ()) -> Setup:
+    return Setup(rlimits=rlimits(limits), nice=limits.nice or 0, oom_score_adj=_oom_score(), cgroup=cgroup)
 
 
 def rlimits(limits: Limits) -> dict[int, int]:

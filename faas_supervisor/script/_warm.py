@@ -100,11 +100,25 @@ class WarmScripts:
         finally:
             self._places.release()
 
+    def prepare(self, argv: Sequence[str], *, setup: Setup, grace: float) -> None:
+        """Start one that waits for its first run, so that it has loaded what it needs when that comes.
+
+        Raises:
+            ScriptError: It can't be started.
+        """
+        with self._places:
+            self._given_back(_Warm(argv, self._environment, self._outer, setup, grace, fresh=False), asked_to_end=True)
+
     def close(self) -> None:
         """End them: at the end of their input, as they should, or soon after."""
         with self._lock:
             self._closed = True
             ending, self._idle = self._idle, []
+        # Each step for all of them: ten that don't mind take no longer than one.
+        for warm in ending:
+            warm.keeper.hang_up()
+        for warm in ending:
+            warm.keeper.urge()
         for warm in ending:
             warm.close()
 
@@ -132,7 +146,7 @@ class WarmScripts:
             if stop.wait(pause):
                 raise stop.error()
         try:
-            return _Warm(argv, self._environment, self._outer, setup, grace)
+            return _Warm(argv, self._environment, self._outer, setup, grace, fresh=True)
         except ScriptError:
             self._failures += 1
             raise
@@ -154,6 +168,7 @@ class _Warm:
     Attributes:
         identity: What tells whether it is of the same script.
         answered: Whether it has ever answered.
+        keeper: Its process.
     """
 
     def __init__(
@@ -163,9 +178,12 @@ class _Warm:
         outer: Mapping[str, str],
         setup: Setup,
         grace: float,
+        *,
+        fresh: bool,
     ) -> None:
         self.identity: Final = _identity(argv)
         self.answered = False
+        self._fresh = fresh
         self._resources: Final = contextlib.ExitStack()
         with contextlib.ExitStack() as made:
             workspace = made.enter_context(Workspace(outer))
@@ -178,14 +196,14 @@ class _Warm:
                 "WARM_ENVIRONMENT": str(self._variables),
             }
             self._variables.touch(mode=0o600)
-            self._keeper: Final = made.enter_context(Keeper(argv, self._given, setup, grace))
+            self.keeper: Final = made.enter_context(Keeper(argv, self._given, setup, grace, busy=fresh))
             self._resources.push(made.pop_all())
         self._names: tuple[str, ...] = ()
 
     @property
     def is_fit(self) -> bool:
         """Whether it runs and waits for the next run."""
-        return self._keeper.is_running and not self._keeper.is_ending
+        return self.keeper.is_running and not self.keeper.is_ending
 
     def run(
         self, environment: Mapping[str, str], stdout: Sink, stderr: Sink, stop: Stop, watches: Sequence[Watch]
@@ -194,7 +212,8 @@ class _Warm:
         added = {name: text for name, text in environment.items() if self._given.get(name) != text}
         self._write(added)
         request = {"input": environment.get("INPUT_FILE_PATH"), "output": environment["TMP_OUTPUT_DIR"]}
-        exchange = Exchange(self._keeper, {**request, "environment": added}, stdout, stderr)
+        fresh, self._fresh = self._fresh, False
+        exchange = Exchange(self.keeper, {**request, "environment": added}, stdout, stderr, fresh=fresh)
         outcome = exchange.run(stop, watches)
         self.answered = self.answered or exchange.answered
         return outcome

@@ -276,6 +276,82 @@ class TestStays:
             os.kill(int(first[1]), 0)
 
 
+class TestWarm:
+    """A script that is started with the service."""
+
+    LOOP = 'while read -r line; do echo "$$"; echo \'{"status": 0}\' >&4; done'
+
+    @pytest.fixture
+    def loaded(self, served, tmp_path):
+        os.mkfifo(tmp_path / "loaded")
+        served.config["warm"] = True
+        return tmp_path / "loaded"
+
+    def test_has_loaded_what_it_needs_before_the_first_request(self, served, loaded):
+        served.script(f"echo loading; echo $$ > {loaded}; {self.LOOP}")
+        served.service.prepare()
+        pid = loaded.read_bytes()
+        assert served.ask(b"x")[1] == pid
+
+    def test_that_comes_in_a_variable_does_so_as_well(self, served, loaded):
+        """Its file stays until its interpreter has read it."""
+        text = f"echo $$ > {loaded}; {self.LOOP}"
+        served.environment["SCRIPT"] = base64.b64encode(text.encode()).decode()
+        served.write()
+        served.service.prepare()
+        pid = loaded.read_bytes()
+        assert [served.ask(b"x")[1] for _ in range(2)] == [pid, pid]
+
+    def test_has_its_limits_from_the_start(self, served, loaded):
+        served.config["limits"] = {"open_files": 77}
+        served.script(f"ulimit -Sn > {loaded}; {self.LOOP}")
+        served.service.prepare()
+        assert loaded.read_bytes() == b"77\n"
+
+    def test_that_is_missing_hinders_nothing_and_is_told_by_every_request_until_it_is_there(self, served, loaded):
+        served.write()
+        served.service.prepare()
+        assert b"there is no script" in served.ask(b"x")[1]
+        served.script("while read -r line; do echo fine; echo '{\"status\": 0}' >&4; done")
+        assert served.ask(b"x")[1] == b"fine\n"
+
+    def test_that_dies_while_it_loads_is_told_by_every_request(self, served, loaded):
+        served.script("echo no model >&2; exit 5")
+        served.service.prepare()
+        for _ in range(2):
+            answer, body = served.ask(b"x")
+            assert (answer.status, body.splitlines()[0]) == (500, b"exit status 5")
+
+    @pytest.mark.parametrize("combined", ["true", "false"])
+    def test_never_shows_one_client_what_it_printed_too_late_for_another(self, served, loaded, combined):
+        served.environment["combine_output"] = combined
+        late = f"echo '{{\"status\": 0}}' >&4; echo late >&2; echo late; : > {loaded}; continue"
+        served.script(
+            f'while read -r line; do . "$WARM_ENVIRONMENT"; [ "$Http_Query" = first ] && {{ {late}; }}; '
+            "echo answer; echo '{\"status\": 0}' >&4; done"
+        )
+        served.ask(b"x", Http_Query="first")
+        loaded.read_bytes()
+        assert served.ask(b"x", Http_Query="second")[1] == b"answer\n"
+
+    def test_of_an_old_configuration_that_takes_its_time_to_end_keeps_no_other_request_waiting(self, served, tmp_path):
+        served.config.update(warm=True, kill_grace=600)
+        ends = f": > {tmp_path}/ends; trap '' TERM; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+        served.script(f"{self.LOOP}; {ends}")
+        served.ask(b"x")
+        served.script(f"{self.LOOP}; :")
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                renewing = pool.submit(served.ask, b"x")
+                until = time.monotonic() + 30
+                while not (tmp_path / "ends").exists() and time.monotonic() < until:
+                    time.sleep(0.01)
+                assert pool.submit(served.ask, b"x").result(30)[0].status == 200
+            finally:
+                (tmp_path / "go").touch()
+            assert renewing.result(30)[0].status == 200
+
+
 class TestCredentials:
     """Two keys of a real server; what a secret's files hold decides which one is used."""
 

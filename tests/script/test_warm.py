@@ -14,7 +14,7 @@ import pytest
 
 from faas_supervisor.config import Limits, Threshold
 from faas_supervisor.errors import Failure, LimitExceeded, ScriptError, SupervisorError, Terminated
-from faas_supervisor.script import Outcome, run_limited
+from faas_supervisor.script import Outcome, Setup, run_limited
 from faas_supervisor.script._warm import WarmScripts
 from faas_supervisor.stop import Stop
 
@@ -120,9 +120,10 @@ class TestRuns:
         assert [runner.run(N=str(n)).status for n in (0, 1, 2)] == [0, 7, 0]
         assert len(set(runner.out.data.split())) == 1
 
-    def test_what_is_written_after_an_answer_is_never_in_the_next_one(self, runner, tmp_path):
+    def test_what_is_written_after_an_answer_is_never_in_the_next_one(self, runner, tmp_path, caplog):
         """Else one client would get what another one's input led to."""
         os.mkfifo(tmp_path / "late")
+        caplog.set_level("INFO")
         late = 'echo "$N"; if [ "$N" = 1 ]; then echo \'{"status": 0}\' >&4; echo secret; : > ../late; continue; fi'
         runner.loop(late.replace("../late", str(tmp_path / "late")))
         runner.run(N="1")
@@ -130,7 +131,21 @@ class TestRuns:
         (tmp_path / "late").read_bytes()  # returns when the script has written both
         runner.run(N="2")
         assert runner.out.data.removeprefix(first) == b"2\n"
-        assert b"secret" in first + runner.err.data
+        assert runner.err.data == b""  # which may be part of an answer, too
+        assert b"secret" in first or "secret" in caplog.text
+
+    def test_what_it_prints_while_it_loads_is_part_of_the_run_that_it_is_started_for(self, runner):
+        runner.file.write_text("echo loading; echo slowly >&2" + LOOP.format(body="echo $N"))
+        runner.run(N="1")
+        runner.run(N="2")
+        assert (runner.out.data, runner.err.data) == (b"loading\n1\n2\n", b"slowly\n")
+
+    def test_what_it_prints_as_it_dies_of_loading_is_as_well(self, runner, caplog):
+        runner.file.write_text("echo no model >&2; exit 5")
+        for _ in range(5):
+            assert runner.run().status == 5
+        assert runner.err.data == 5 * b"no model\n"
+        assert "between runs" not in caplog.text
 
     def test_it_is_told_apart_by_its_content(self, runner):
         runner.loop("echo first")
@@ -162,6 +177,45 @@ class TestRuns:
         runner.loop("head -c 5000000 /dev/zero; head -c 3000000 /dev/zero >&2")
         runner.run()
         assert (len(runner.out.data), len(runner.err.data)) == (5_000_000, 3_000_000)
+
+
+class TestBeforeTheFirstRun:
+    """It is started without a run, to load its model."""
+
+    def prepared(self, runner, text):
+        runner.file.write_text(text)
+        runner.scripts.prepare(["/bin/sh", str(runner.file)], setup=Setup(), grace=10.0)
+
+    def test_it_loads_and_takes_the_first_run(self, runner, tmp_path):
+        os.mkfifo(tmp_path / "loaded")
+        self.prepared(runner, f"echo $$ > {tmp_path}/loaded" + LOOP.format(body="echo $$"))
+        pid = (tmp_path / "loaded").read_bytes()
+        assert [runner.run().status for _ in range(2)] == [0, 0]
+        assert runner.out.data == 2 * pid
+
+    def test_it_may_say_more_than_a_pipe_holds_and_none_of_it_is_in_an_answer(self, runner, tmp_path):
+        os.mkfifo(tmp_path / "loaded")
+        chatter = "head -c 200000 /dev/zero | tr '\\0' x; head -c 100000 /dev/zero | tr '\\0' y >&2"
+        self.prepared(runner, f"{chatter}; : > {tmp_path}/loaded" + LOOP.format(body="echo answer"))
+        (tmp_path / "loaded").read_bytes()
+        runner.run()
+        assert (runner.out.data, runner.err.data) == (b"answer\n", b"")
+
+    def test_one_that_ends_while_it_loads_is_started_again_by_the_first_run(self, runner, tmp_path):
+        (tmp_path / "broken").touch()
+        broken = f"[ -e {tmp_path}/broken ] && {{ rm {tmp_path}/broken; echo no model >&2; exit 5; }}"
+        self.prepared(runner, broken + LOOP.format(body="echo answer"))
+        while (tmp_path / "broken").exists():
+            time.sleep(0.01)
+        outcome = runner.run()
+        assert outcome.status in {0, 5}  # 5: the run came before it had ended
+        assert (runner.out.data, runner.err.data) in {(b"answer\n", b""), (b"", b"no model\n"), (b"", b"")}
+
+    def test_one_that_cant_be_started_says_so(self, runner):
+        runner.file.write_text("")
+        with pytest.raises(ScriptError) as caught:
+            runner.scripts.prepare(["/no/interpreter", str(runner.file)], setup=Setup(), grace=10.0)
+        assert caught.value.failure is Failure.INTERPRETER_MISSING
 
 
 class TestMisbehaviour:
@@ -236,6 +290,19 @@ class TestMisbehaviour:
             time.sleep(0.01)  # until it is buried
         assert runner.run().status == 0
         assert self.pid_of(runner) != first
+
+    def test_one_that_ends_between_runs_says_why(self, runner, tmp_path, caplog):
+        caplog.set_level("INFO")
+        os.mkfifo(tmp_path / "go")
+        ends = f"break; done; read -r go < {tmp_path}/go; echo the model is lost >&2; exit 4"
+        runner.loop("echo $$").file.write_text(runner.file.read_text().replace("done", ends))
+        runner.run()
+        (tmp_path / "go").write_text("go\n")
+        while not gone(self.pid_of(runner)):
+            time.sleep(0.01)  # until it is buried
+        runner.scripts.close()
+        assert "the warm script, between runs: the model is lost" in caplog.text
+        assert "the warm script ended between runs, with status 4" in caplog.text
 
     def test_one_that_cant_be_started_says_so(self, runner):
         runner.file.write_text("")
@@ -323,6 +390,16 @@ class TestEnd:
         with runner.scripts:
             runner.run(grace=0.1)
         assert gone(int(runner.out.data))
+
+    def test_all_are_told_to_end_before_any_is_waited_for(self, tmp_path):
+        runner = Runner(tmp_path, most=3)
+        meet = f"echo > {tmp_path}/RUNS.$$; while [ $(ls {tmp_path} | grep -c RUNS) -lt 3 ]; do sleep 0.01; done"
+        ends = meet.replace("RUNS", "ends") + f"; echo > {tmp_path}/all.$$"
+        runner.file.write_text(LOOP.format(body=meet.replace("RUNS", "runs")) + ends)
+        with runner.scripts, ThreadPoolExecutor(3) as pool:
+            runs = [pool.submit(runner.run) for _ in range(3)]
+            assert [run.result(30).status for run in runs] == [0, 0, 0]
+        assert len(list(tmp_path.glob("all.*"))) == 3
 
     def test_nothing_is_left_of_a_thousand_runs(self, runner):
         runner.loop(":")

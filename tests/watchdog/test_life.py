@@ -205,6 +205,30 @@ def refused(watchdog):
         return True
 
 
+class TestWarmScripts:
+    LOOP = """while read -r request; do echo $$; echo '{"status": 0}' >&"$WARM_REPLY_FD"; done"""
+
+    def test_one_is_started_before_any_request_and_ends_with_the_service(self, tmp_path):
+        loads = f"echo loading; echo $$ > {tmp_path}/script.new; mv {tmp_path}/script.new {tmp_path}/script"
+        script = f"#!/bin/sh\n{loads}\n{self.LOOP}\necho > {tmp_path}/ended\n"
+        with started(tmp_path, in_process=True, script=script, FAAS_SUPERVISOR_WARM="true") as watchdog:
+            pid = pid_in(tmp_path / "script")
+            assert watchdog.request("POST", "/", b"x").body == f"{pid}\n".encode()
+            assert watchdog.end(signal.SIGTERM) == 0
+        assert (tmp_path / "ended").exists()
+        assert not alive(pid)
+        assert watchdog.leftovers == []
+
+    @pytest.mark.parametrize("script", ["\x7fELF is no program", "echo no model >&2; exit 5"])
+    def test_one_that_is_broken_is_told_by_requests_and_hinders_no_start(self, tmp_path, script):
+        with started(tmp_path, in_process=True, script=script, FAAS_SUPERVISOR_WARM="true") as watchdog:
+            assert watchdog.get("/_/health").status == 200
+            answers = [watchdog.request("POST", "/", b"x") for _ in range(2)]
+            assert [(one.status, one.body[:11]) for one in answers] == [(500, b"exit status")] * 2
+            watchdog.said("the script can't be started yet" if "ELF" in script else "no model")
+            assert watchdog.end(signal.SIGTERM) == 0
+
+
 class TestMetrics:
     def test_requests_are_counted_as_go_s_client_counts_them(self, tmp_path):
         with started(tmp_path) as watchdog:

@@ -130,7 +130,9 @@ def _program(settings: Settings, environment: Mapping[str, str], metrics: Metric
         return External(settings)
     from faas_supervisor.fronts._service import Service  # noqa: PLC0415
 
-    return Service(environment, ended=metrics.ended)
+    service = Service(environment, ended=metrics.ended)
+    service.prepare()
+    return service
 
 
 def _scraped(metrics: Metrics, settings: Settings) -> Server | None:
