@@ -323,14 +323,16 @@ class TestWarm:
             assert (answer.status, body.splitlines()[0]) == (500, b"exit status 5")
 
     @pytest.mark.parametrize("combined", ["true", "false"])
-    def test_never_shows_one_client_what_it_printed_too_late_for_another(self, served, loaded, combined):
+    def test_never_shows_one_client_what_it_printed_too_late_for_another(self, served, loaded, tmp_path, combined):
         served.environment["combine_output"] = combined
-        late = f"echo '{{\"status\": 0}}' >&4; echo late >&2; echo late; : > {loaded}; continue"
+        os.mkfifo(tmp_path / "go")
+        late = f"echo '{{\"status\": 0}}' >&4; read -r x < {tmp_path}/go; echo late >&2; echo late; : > {loaded}"
         served.script(
-            f'while read -r line; do . "$WARM_ENVIRONMENT"; [ "$Http_Query" = first ] && {{ {late}; }}; '
+            f'while read -r line; do . "$WARM_ENVIRONMENT"; [ "$Http_Query" = first ] && {{ {late}; continue; }}; '
             "echo answer; echo '{\"status\": 0}' >&4; done"
         )
         served.ask(b"x", Http_Query="first")
+        (tmp_path / "go").write_text("go\n")
         loaded.read_bytes()
         assert served.ask(b"x", Http_Query="second")[1] == b"answer\n"
 
