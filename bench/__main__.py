@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import inspect
 import os
 import signal
 import sys
@@ -20,7 +18,7 @@ from bench.report import Circumstances, case_section, decoding_section, replaced
 from bench.science import onedata, webdav
 from bench.serving import measure_serving
 from bench.supervision import measure_supervision
-from tests.servers import seaweedfs
+from tests.servers import running_seaweedfs
 
 PAGE = tools.ROOT / "docs" / "benchmarks.md"
 DECODING = "e"
@@ -56,7 +54,7 @@ def _measure(runs: int, wanted: str) -> list[str]:
         folder = Path(name)
         if set(wanted) & set("abcd"):
             # The fixture is a plain generator once its decorator is taken off.
-            with contextlib.contextmanager(inspect.unwrap(seaweedfs))() as server:
+            with running_seaweedfs() as (server, _):
                 cases = make_cases(server, Objects(server), folder)
                 sections += [_raced(letter, case, runs, folder) for letter, case in cases.items() if letter in wanted]
         if DECODING in wanted:

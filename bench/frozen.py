@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import inspect
 import os
 import signal
 import statistics
@@ -22,7 +20,7 @@ from bench.instructions import counted
 from bench.measure import Contestant, Failed, race
 from bench.report import FROZEN_BEGIN, FROZEN_END, Circumstances, case_section, replaced, verdict_text
 from bench.small_share import CPUS, race_in_containers
-from tests.servers import seaweedfs
+from tests.servers import running_seaweedfs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +62,7 @@ def _measure(runs: int, wanted: str, plain: Path, early: Mapping[str, Path]) -> 
         folder = Path(name)
         folder.chmod(0o755)
         # The fixture is a plain generator once its decorator is taken off.
-        with contextlib.contextmanager(inspect.unwrap(seaweedfs))() as server:
+        with running_seaweedfs() as (server, _):
             cases = _frozen_cases(make_cases(server, Objects(server), folder), plain)
             for letter, case in cases.items():
                 if letter in wanted:

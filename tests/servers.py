@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,13 @@ def seaweedfs(_seaweedfs: tuple[S3Server, Users]) -> S3Server:
 
 @pytest.fixture(scope="session")
 def _seaweedfs() -> Iterator[tuple[S3Server, Users]]:
+    with running_seaweedfs() as found:
+        yield found
+
+
+@contextmanager
+def running_seaweedfs() -> Iterator[tuple[S3Server, Users]]:
+    """Run SeaweedFS; for those who need it outside a test, too."""
     for attempt in range(_TRIES):
         folder = Path(tempfile.mkdtemp(prefix="seaweedfs-"))
         ports = _free_ports(4)
