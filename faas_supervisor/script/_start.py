@@ -1,7 +1,7 @@
 """Starts a process that is set up between its start and the script's: session, streams, signals, limits, parent.
 
 Two ways with one meaning. The frozen supervisor brings the program `starter` (packaging/starter.c), which needs
-neither a copy of this process nor ctypes. Where there is none, a fork of this process does the same.
+neither a copy of this process nor ctypes. Where there is none, a fork of this process does the same (`_fork`).
 """
 
 from __future__ import annotations
@@ -13,22 +13,20 @@ import os
 import signal
 import sys
 import time
-import warnings
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from faas_supervisor.errors import Failure, ScriptError
 from faas_supervisor.values import field, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
-__all__ = ["Setup", "adopt_orphans", "start"]
+    _Begin: TypeAlias = Callable[[Sequence[str], Mapping[str, str], Mapping[int, int], "Setup"], int]
 
-# linux/prctl.h
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_CHILD_SUBREAPER: Final = 36
+__all__ = ["INT", "STATUS", "STEPS", "Setup", "adopt_orphans", "inheritable", "signals", "start"]
 
 # `enum step` of packaging/starter.c, in this order: what can fail, as a person is told.
 STEPS: Final = (
@@ -40,8 +38,8 @@ STEPS: Final = (
     "",
 )
 _EXEC: Final = len(STEPS) - 1
-_INT: Final = 4
-_STATUS: Final = 3
+INT: Final = 4
+STATUS: Final = 3
 
 # The container may be at its limit of processes for a moment only.
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -85,25 +83,24 @@ def start(argv: Sequence[str], environment: Mapping[str, str], streams: Mapping[
     Raises:
         ScriptError: It can't be started.
     """
-    starter = _starter()
+    begin = _way()
     told, status = os.pipe()
     if status <= max(streams):  # or what gets its number there would take its place
         spare, status = status, fcntl.fcntl(status, fcntl.F_DUPFD_CLOEXEC, 1 + max(streams))
         os.close(spare)
     try:
-        begin = _fork if starter is None else _spawn
         try:
-            pid = _patiently(lambda: begin(argv, environment, {**streams, _STATUS: status}, setup, starter))
+            pid = _patiently(lambda: begin(argv, environment, {**streams, STATUS: status}, setup))
         finally:
             os.close(status)
-        failed = os.read(told, 2 * _INT)
+        failed = os.read(told, 2 * INT)
     except OSError as error:
         raise _refused(argv[0], _EXEC, error) from error
     finally:
         os.close(told)
     if failed:
         os.waitpid(pid, 0)
-        step, number = (int.from_bytes(failed[at : at + _INT], sys.byteorder) for at in (0, _INT))
+        step, number = (int.from_bytes(failed[at : at + INT], sys.byteorder) for at in (0, INT))
         cause = OSError(number, os.strerror(number))
         raise _refused(argv[0], step, cause) from cause
     return pid
@@ -115,7 +112,19 @@ def adopt_orphans() -> None:
     The launcher of the frozen supervisor has done so.
     """
     if _starter() is None:
-        _prctl()(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        from faas_supervisor.script._fork import become_subreaper  # noqa: PLC0415  # as in `_way`
+
+        become_subreaper()
+
+
+def _way() -> _Begin:
+    """Return what starts a process."""
+    starter = _starter()
+    if starter is not None:
+        return partial(_spawn, starter)
+    from faas_supervisor.script._fork import fork  # noqa: PLC0415  # the frozen supervisor never needs it
+
+    return fork
 
 
 @cache
@@ -125,13 +134,8 @@ def _starter() -> str | None:
 
 
 def _spawn(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    given: Mapping[int, int],
-    setup: Setup,
-    starter: str | None,
+    starter: str, argv: Sequence[str], environment: Mapping[str, str], given: Mapping[int, int], setup: Setup
 ) -> int:
-    assert starter is not None  # noqa: S101  # for the type checker
     return os.posix_spawn(
         starter,
         [starter, str(os.getpid()), str(max(given)), *setup.options(), "--", *argv],
@@ -140,121 +144,13 @@ def _spawn(
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             *((os.POSIX_SPAWN_DUP2, ours, number) for number, ours in given.items()),
             # The starter closes what is above all of them; there is nothing below but for a warm script.
-            *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable(below=max(given)) if number not in given),
+            *((os.POSIX_SPAWN_CLOSE, number) for number in inheritable(below=max(given)) if number not in given),
         ],
         setsid=True,
         setsigmask=(),
         # Python ignores SIGPIPE and SIGXFSZ, and ignored signals are inherited: `yes | head` would never end.
-        setsigdef=_signals(),
+        setsigdef=signals(),
     )
-
-
-def _fork(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    given: Mapping[int, int],
-    setup: Setup,
-    _starter: str | None,
-) -> int:
-    child = _Child(argv, environment, given, setup)
-    # A signal that came right after the fork would be taken for one of this process, and handled there.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _signals())
-    try:
-        # The child does what is listed in `_Child` and nothing else, so no lock of another thread concerns it.
-        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning, module=__name__)
-        pid = os.fork()
-        if pid == 0:
-            child.run()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return pid
-
-
-class _Child:
-    """What a forked child does; everything that can be made ready is, before the fork."""
-
-    def __init__(
-        self, argv: Sequence[str], environment: Mapping[str, str], given: Mapping[int, int], setup: Setup
-    ) -> None:
-        self._argv = list(argv)
-        self._environment = dict(environment)
-        self._status = given[_STATUS]
-        self._given = {number: ours for number, ours in given.items() if number != _STATUS}
-        self._setup = setup
-        self._parent = os.getpid()
-        self._prctl = _prctl()
-        self._signals = _signals()
-        self._inheritable = [number for number in _inheritable() if number not in given]
-        if setup.rlimits:
-            import resource  # noqa: F401, PLC0415  # so that the child finds it loaded
-
-    def run(self) -> NoReturn:
-        try:
-            self._run()
-        finally:
-            os._exit(127)  # nothing may come back from here: there would be two of us
-
-    def _run(self) -> None:
-        step = 0
-        try:
-            for act in (self._arrange, self._cgroup, self._oom, self._nice, self._limit, self._exec):
-                act()
-                step += 1
-        except OSError as error:
-            number = error.errno or errno.EINVAL
-        except (ValueError, OverflowError):
-            number = errno.EINVAL
-        else:
-            number = errno.ENOEXEC
-        told = b"".join(part.to_bytes(_INT, sys.byteorder) for part in (step, number))
-        os.write(self._status, told)
-
-    def _arrange(self) -> None:
-        os.setsid()
-        if self._prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        if os.getppid() != self._parent:  # it died before we asked; then no signal comes any more
-            os.kill(os.getpid(), signal.SIGKILL)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        for number, ours in self._given.items():
-            os.dup2(ours, number)
-        for number in self._inheritable:
-            with contextlib.suppress(OSError):
-                os.close(number)
-        for one in self._signals:
-            signal.signal(one, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    def _cgroup(self) -> None:
-        for file in self._setup.cgroup:
-            _put(str(file), b"0")  # the writing process
-
-    def _oom(self) -> None:
-        if self._setup.oom_score_adj is not None:
-            _put("/proc/self/oom_score_adj", str(self._setup.oom_score_adj).encode())
-
-    def _nice(self) -> None:
-        if self._setup.nice:
-            os.nice(self._setup.nice)
-
-    def _limit(self) -> None:
-        if self._setup.rlimits:
-            import resource  # noqa: PLC0415  # see above
-
-            for number, soft in self._setup.rlimits.items():
-                _, hard = resource.getrlimit(number)
-                capped = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
-                resource.setrlimit(number, (capped, hard))
-
-    def _exec(self) -> None:
-        os.execve(self._argv[0], self._argv, self._environment)  # noqa: S606  # what this is for
-
-
-def _put(file: str, text: bytes) -> None:
-    handle = os.open(file, os.O_WRONLY)
-    os.write(handle, text)
-    os.close(handle)
 
 
 def _patiently(begin: Callable[[], int]) -> int:
@@ -285,15 +181,15 @@ def _refused(program: str, step: int, error: OSError) -> ScriptError:
 
 
 @cache
-def _signals() -> frozenset[signal.Signals]:
+def signals() -> frozenset[signal.Signals]:
     """Return the signals whose handling can be changed."""
     known: Any = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
     return frozenset(known)
 
 
-def _inheritable(below: int = sys.maxsize) -> list[int]:
+def inheritable(below: int = sys.maxsize) -> list[int]:
     """Return the open descriptors that are not the script's business: what we were started with, and libraries left."""
-    if below <= _STATUS:
+    if below <= STATUS:
         return []
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # names are all we want
@@ -305,11 +201,3 @@ def _inheritable(below: int = sys.maxsize) -> list[int]:
             if 2 < number < below and os.get_inheritable(number):  # noqa: PLR2004  # standard error
                 found.append(number)
     return found
-
-
-@cache
-def _prctl() -> Callable[..., int]:
-    import ctypes  # noqa: PLC0415  # the frozen supervisor never needs it
-
-    call: Callable[..., int] = ctypes.CDLL(None).prctl
-    return call
