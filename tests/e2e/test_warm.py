@@ -225,7 +225,7 @@ class TestTermination:
     def hang(self, warm, first=":", then="while :; do sleep 0.02; done"):
         home = warm.service.home
         hung = f"echo $$ > {home}/new; mv {home}/new {home}/pid; {then}"
-        warm.loop(f'[ $name = n02 ] && {{ {first}; echo half > "$TMP_OUTPUT_DIR/half"; {hung}; }}')
+        warm.loop(f'[ $name = n02 ] && {{ {first}\necho half > "$TMP_OUTPUT_DIR/half"; {hung}; }}')
 
     def test_reaches_the_script_in_the_middle_of_a_record(self, warm):
         self.hang(warm, f"trap 'echo bye > {warm.service.home}/bye; exit 0' TERM")
@@ -249,7 +249,7 @@ class TestTermination:
 
     def test_ends_all_that_it_has_started(self, warm):
         home = warm.service.home
-        self.hang(warm, then=f"setsid sleep 600 & echo $! > {home}/child; wait")
+        self.hang(warm, f"setsid sleep 600 & echo $! > {home}/child", then="wait")
 
         done, _ = self.ended(warm)
 
