@@ -180,6 +180,9 @@ def started(
         given["FUNCTION_CONFIG"] = base64.b64encode(_CONFIG.encode()).decode()
         given["SCRIPT"] = base64.b64encode(program.read_bytes()).decode()
     given |= environment
+    silent = given.get("LOG_LEVEL") == "ERROR"  # then no line tells the port
+    if silent:
+        given["port"] = str(free_port())
     limited = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$0"']
     with (folder / "stdout").open("wb") as file:
         process = subprocess.Popen(
@@ -193,7 +196,11 @@ def started(
     reader = threading.Thread(target=_follow, args=(watchdog,), daemon=True)
     reader.start()
     try:
-        watchdog.port = int(watchdog.said("listening on port").rpartition(" ")[2])
+        if silent:
+            watchdog.port = int(given["port"])
+            eventually(watchdog.lock.exists, "the start")
+        else:
+            watchdog.port = int(watchdog.said("listening on port").rpartition(" ")[2])
         yield watchdog
     finally:
         if process.poll() is None:
