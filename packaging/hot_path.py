@@ -4,7 +4,7 @@ Unpacking the modules and compiling the regular expressions (PyYAML's above all)
 
 What `_sre.compile` gets is written down for each pattern that the imports of a run compile, and `quick_patterns.py`
 hands it over again. Both lean on private parts of `re`, and what `light_bootstrap` replaces is private to
-PyInstaller. That is safe since Python and PyInstaller are frozen with them; tests/frozen/test_build.py tells when
+PyInstaller. That is safe since Python and PyInstaller are frozen with them; tests/frozen/test_hot_path.py tells when
 they have changed.
 """
 

@@ -167,7 +167,7 @@ class Output:
         if wake is None:
             return
         os.eventfd_write(wake, 1)
-        before = -1
+        before = self._moved()
         while not self._drained.acquire(timeout=_HURRIED if hurry else _PATIENCE):
             if before == self._moved():
                 log.warning("the script's last output is lost: nobody takes it")

@@ -62,8 +62,6 @@ def serve(environment: Mapping[str, str]) -> int:
     # A parent may have us ignore the end of our children; then nobody could tell how a script ended.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     settings = read_settings(environment)
-    # What is loaded now stays: a collection of garbage need not go through it again and again.
-    gc.freeze()
     try:
         with Workspace(environment) as workspace:
             code = asyncio.run(_serve(settings, dict(environment), workspace))
@@ -95,6 +93,8 @@ async def _serve(settings: Settings, environment: Mapping[str, str], workspace: 
     largest = connection_limit(min(settings.max_inflight or UNLIMITED, UNLIMITED))
     server = Server(calls, settings, port=settings.port, largest=largest)
     scraped = _scraped(metrics, settings)
+    # What is loaded now stays: a collection of garbage need not go through it again and again.
+    gc.freeze()
     server.start()
     if scraped is not None:
         scraped.start()
